@@ -1,0 +1,67 @@
+"""The status: what the operator observed, for people and tools to read, never to write."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from celery_operator.api.model import ApiModel, SchemaExtra, list_map
+
+DateTime = Annotated[str, SchemaExtra((("format", "date-time"),))]
+
+
+class Condition(ApiModel):
+    """One aspect of the CeleryCluster's state (the standard Kubernetes condition)."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """Name of the condition, for example Ready."""
+    status: Literal["True", "False", "Unknown"]
+    """Unknown: nobody can tell at the moment."""
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Why, in one word for programs."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """Why, in words for people, with what to do."""
+    last_transition_time: DateTime
+    """When the status last changed."""
+    observed_generation: Annotated[int, Field(ge=0)]
+    """The metadata.generation that this condition was computed for."""
+
+
+class WorkerGroupStatus(ApiModel):
+    """One worker group as observed."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Name of the worker group."""
+    desired: Annotated[int, Field(ge=0)]
+    """Pods that should run."""
+    replicas: Annotated[int, Field(ge=0)]
+    """Pods that exist."""
+    ready: Annotated[int, Field(ge=0)]
+    """Pods that are Ready."""
+
+
+class Summary(ApiModel):
+    """The state in a word each, for `kubectl get`."""
+
+    workers: Annotated[str, Field(max_length=63)] = ""
+    """Ready and desired worker pods over all groups, for example 7/8."""
+    beat: Annotated[str, Field(max_length=63)] = ""
+    """Running, Starting or None."""
+    broker: Annotated[str, Field(max_length=63)] = ""
+    """Reachable, Unreachable or Unknown."""
+
+
+class CeleryClusterStatus(ApiModel):
+    """What the operator observed of the CeleryCluster."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The metadata.generation that this status was computed for."""
+    conditions: Annotated[list[Condition], Field(max_length=32), list_map("type")] | None = None
+    """Ready, SpecValid, BrokerReachable, WorkersAvailable, BeatRunning and Paused; all set from the first pass on."""
+    workers: Annotated[list[WorkerGroupStatus], Field(max_length=100), list_map("name")] | None = None
+    """The worker groups as observed."""
+    warnings: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] | None = None
+    """What may hurt later; nothing here stops anything from running."""
+    summary: Summary | None = None
+    """The state in a word each, for `kubectl get`."""

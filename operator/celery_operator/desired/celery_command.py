@@ -1,0 +1,79 @@
+"""The Celery command lines: what is the same for every Celery version and may be seen by everybody.
+
+What depends on the versions in the image is added by the launcher; secrets never stand here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from celery_operator.api.beat import Beat
+from celery_operator.api.cluster import CeleryClusterSpec
+from celery_operator.api.scalars import quantity, seconds
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import names
+from celery_operator.desired.runtime_configmap import MOUNT_PATH
+
+BEAT_DATA_PATH: Final = "/var/lib/celery-beat"
+DEFAULT_LOG_LEVEL: Final = "INFO"
+DEFAULT_MAX_INTERVAL: Final = "30s"
+_KIB: Final = 1024
+
+
+def launcher(spec: CeleryClusterSpec, component: str) -> list[str]:
+    """The container's command: the image's Python runs the launcher, which runs Celery in the same process."""
+    return [*(spec.command or ["python"]), f"{MOUNT_PATH}/launch.py", component]
+
+
+def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:
+    """The arguments of `celery worker` for a group."""
+    args = ["-A", spec.app, "-n", names.node(group.name, "$(POD_NAME)")]
+    if group.queues:
+        args += ["-Q", ",".join(group.queues)]
+    args += ["-P", group.pool or "prefork", "-c", str(concurrency(group))]
+    if group.prefetch_multiplier is not None:
+        args += ["--prefetch-multiplier", str(group.prefetch_multiplier)]
+    if group.optimization is not None:
+        args += ["-O", group.optimization]
+    if group.max_tasks_per_child is not None:
+        args += ["--max-tasks-per-child", str(group.max_tasks_per_child)]
+    if group.max_memory_per_child is not None:
+        args += ["--max-memory-per-child", str(int(quantity(group.max_memory_per_child) // _KIB))]
+    if group.time_limit is not None:
+        args += ["--time-limit", _seconds(group.time_limit)]
+    if group.soft_time_limit is not None:
+        args += ["--soft-time-limit", _seconds(group.soft_time_limit)]
+    # Gossip costs every worker 74 us for each heartbeat of each other worker, and nothing here uses it.
+    args += ["-l", group.log_level or DEFAULT_LOG_LEVEL, "--without-gossip"]
+    return [*args, *(group.extra_args or [])]
+
+
+def beat(spec: CeleryClusterSpec, settings: Beat) -> list[str]:
+    """The arguments of `celery beat`: no pidfile, which a killed pod would leave behind on its volume."""
+    return [
+        "-A",
+        spec.app,
+        "-s",
+        f"{BEAT_DATA_PATH}/schedule",
+        "--pidfile=",
+        "--max-interval",
+        _seconds(settings.max_interval or DEFAULT_MAX_INTERVAL),
+        "-l",
+        settings.log_level or DEFAULT_LOG_LEVEL,
+    ]
+
+
+def concurrency(group: WorkerGroup) -> int:
+    """Tasks that a pod of the group runs at a time: as asked, else the CPUs it has, never the node's."""
+    if group.concurrency is not None:
+        return group.concurrency
+    if group.pool == "solo" or group.resources is None:
+        return 1
+    cpus = (group.resources.limits or {}).get("cpu") or (group.resources.requests or {}).get("cpu") or 1
+    return max(1, math.ceil(quantity(cpus)))
+
+
+def _seconds(duration: str) -> str:
+    """The duration in seconds as Celery's command line reads it, without a needless fraction."""
+    return f"{seconds(duration):g}" if seconds(duration) < 1e6 else str(int(seconds(duration)))

@@ -1,0 +1,59 @@
+"""The names of children. They are public: HPAs, alerts and people refer to them, so golden tests pin them."""
+
+from __future__ import annotations
+
+from celery_operator.desired.digest import digest
+
+MAX_LENGTH = 63
+_HASH_LENGTH = 8
+_WORKER = "-worker-"
+_SINGLES = ("-beat", "-flower", "-redis")
+
+
+def worker(cluster: str, group: str) -> str:
+    """The Deployment of a worker group: `<cluster>-worker-<group>`."""
+    return _fit(f"{cluster}{_WORKER}{group}", (cluster, "worker", group))
+
+
+def beat(cluster: str) -> str:
+    """The StatefulSet of beat and its claim: `<cluster>-beat`."""
+    return _fit(f"{cluster}-beat", (cluster, "beat", ""))
+
+
+def redis(cluster: str) -> str:
+    """The managed Redis with its Service, Secret and claim: `<cluster>-redis`."""
+    return _fit(f"{cluster}-redis", (cluster, "redis", ""))
+
+
+def runtime(cluster: str, content_hash: str) -> str:
+    """The immutable ConfigMap with the runtime: `<cluster>-runtime-<hash>`."""
+    return f"{cluster}-runtime-{content_hash}"
+
+
+def service_account(cluster: str) -> str:
+    """The ServiceAccount of workers and beat: `<cluster>-celery`."""
+    return f"{cluster}-celery"
+
+
+def node(group: str, pod: str) -> str:
+    """The Celery node name of a worker, `<group>@<pod>`; Celery sees it through `-n`."""
+    return f"{group}@{pod}"
+
+
+def _fit(name: str, identity: tuple[str, str, str]) -> str:
+    """The name, or its beginning and a hash of what it stands for, where it is too long or ambiguous."""
+    if len(name) <= MAX_LENGTH and _readings(name) == 1:
+        return name
+    suffix = "-" + digest(identity, length=_HASH_LENGTH)
+    return name[: MAX_LENGTH - len(suffix)].rstrip("-") + suffix
+
+
+def _readings(name: str) -> int:
+    """In how many ways the name could have been made: `a-worker-b-worker-c` is group c of a-worker-b, too."""
+    count = sum(1 for suffix in _SINGLES if name.endswith(suffix))
+    at = name.find(_WORKER)
+    while at >= 0:
+        if at > 0 and at + len(_WORKER) < len(name):
+            count += 1
+        at = name.find(_WORKER, at + 1)
+    return count

@@ -1,0 +1,210 @@
+"""The pod template that workers and beat share: environment, security, probes, and the users' `podTemplate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.pod import URL_VARIABLES, PodTemplate, Resources
+from celery_operator.desired import connections, launch_settings, names, runtime_configmap
+from celery_operator.desired.metadata import labels
+from celery_operator.desired.runtime_configmap import Runtime
+from celery_operator.desired.strategic_merge import MergeError, merge
+
+PROBE_PORT_NAME: Final = "probes"
+RESTARTED_BY: Final = "celery-operator.dev/redis-secret"
+_OWNED_CONTAINER_KEYS: Final = frozenset({"name", "command", "args"})
+_OWNED_POD_KEYS: Final = frozenset({"restartPolicy"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a pod template depends on besides the CeleryCluster itself."""
+
+    runtime: Runtime
+    kept_volumes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """The runtime volume that a child (by name) keeps, because nothing but the runtime's version would change."""
+    redis_secret_uid: str | None = None
+    """Identity of the managed Redis' password: a new password must reach every pod."""
+
+    def runtime_volume(self, cluster: str, child: str) -> dict[str, Any]:
+        """The volume with the runtime for a child of the cluster."""
+        current = names.runtime(cluster, self.runtime.content_hash)
+        return self.kept_volumes.get(child) or runtime_configmap.volume(current, self.runtime)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CeleryContainer:
+    """What differs between the containers of workers and beat."""
+
+    component: str
+    group: str | None
+    command: list[str]
+    args: list[str]
+    settings: dict[str, Any]
+    resources: Resources | None
+    pod_template: PodTemplate | None
+    grace_seconds: int
+    volumes: tuple[dict[str, Any], ...] = ()
+    volume_mounts: tuple[dict[str, Any], ...] = ()
+    fs_group: int | None = None
+
+
+def template(
+    cluster: CeleryCluster, container: CeleryContainer, child: str, surroundings: Surroundings
+) -> dict[str, Any]:
+    """The pod template of a child: typed fields, then `podTemplate` of cluster and component, then what is ours.
+
+    Raises MergeError when a `podTemplate` cannot be merged or sets what the operator owns.
+    """
+    metadata = _metadata(cluster, container, surroundings)
+    base = {"metadata": metadata, "spec": _spec(cluster, container, child, surroundings)}
+    for source, where in ((cluster.spec.pod_template, "spec.podTemplate"), (container.pod_template, "podTemplate")):
+        if source is not None:
+            patch = source.model_dump(by_alias=True, exclude_none=True)
+            _refuse_owned(patch.get("spec", {}), container.component, where)
+            base = merge(base, patch, path=where)
+    return base
+
+
+def _metadata(cluster: CeleryCluster, container: CeleryContainer, surroundings: Surroundings) -> dict[str, Any]:
+    spec = cluster.spec
+    pod_labels = {**(spec.pod_labels or {}), **labels(cluster, container.component, container.group)}
+    annotations = dict(spec.pod_annotations or {})
+    annotations["kubectl.kubernetes.io/default-container"] = container.component
+    if surroundings.redis_secret_uid is not None:
+        annotations[RESTARTED_BY] = surroundings.redis_secret_uid
+    return {"labels": pod_labels, "annotations": annotations}
+
+
+def _spec(cluster: CeleryCluster, container: CeleryContainer, child: str, surroundings: Surroundings) -> dict[str, Any]:
+    spec = cluster.spec
+    volumes = [surroundings.runtime_volume(cluster.metadata.name, child), *container.volumes]
+    if _restricted(cluster):
+        volumes.append({"name": "tmp", "emptyDir": {}})
+    out: dict[str, Any] = {
+        "serviceAccountName": spec.service_account_name or names.service_account(cluster.metadata.name),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": container.grace_seconds,
+        "securityContext": _pod_security(cluster, container.fs_group),
+        "containers": [_container(cluster, container)],
+        "volumes": volumes,
+    }
+    if spec.image_pull_secrets:
+        out["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
+    return out
+
+
+def _container(cluster: CeleryCluster, container: CeleryContainer) -> dict[str, Any]:
+    spec = cluster.spec
+    mounts = [
+        {"name": runtime_configmap.VOLUME, "mountPath": runtime_configmap.MOUNT_PATH, "readOnly": True},
+        *container.volume_mounts,
+    ]
+    if _restricted(cluster):
+        mounts.append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108 - the container's own /tmp
+    out: dict[str, Any] = {
+        "name": container.component,
+        "image": spec.image,
+        "command": container.command,
+        "args": container.args,
+        "env": _environment(cluster, container),
+        "ports": [{"name": PROBE_PORT_NAME, "containerPort": launch_settings.PROBE_PORT}],
+        "securityContext": _container_security(cluster),
+        "volumeMounts": mounts,
+        **_probes(),
+    }
+    if spec.image_pull_policy is not None:
+        out["imagePullPolicy"] = spec.image_pull_policy
+    if spec.working_dir is not None:
+        out["workingDir"] = spec.working_dir
+    if spec.env_from:
+        out["envFrom"] = [source.model_dump(by_alias=True, exclude_none=True) for source in spec.env_from]
+    if container.resources is not None:
+        out["resources"] = container.resources.model_dump(by_alias=True, exclude_none=True)
+    return out
+
+
+def _environment(cluster: CeleryCluster, container: CeleryContainer) -> list[dict[str, Any]]:
+    """The pod's identity first, so that the user's variables can refer to it; what the launcher reads last."""
+    identity = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        for name, path in (
+            ("POD_NAME", "metadata.name"),
+            ("POD_NAMESPACE", "metadata.namespace"),
+            ("POD_UID", "metadata.uid"),
+        )
+    ]
+    own = {variable["name"] for variable in identity}
+    user = [
+        variable.model_dump(by_alias=True, exclude_none=True)
+        for variable in cluster.spec.env or []
+        if variable.name not in own
+    ]
+    settings = connections.escape(launch_settings.render(container.settings))
+    return [
+        *identity,
+        *user,
+        *connections.environment(cluster),
+        {"name": launch_settings.VARIABLE, "value": settings},
+    ]
+
+
+def _probes() -> dict[str, Any]:
+    """Probes by HTTP from inside the process: they cost no process, and a broker outage fails none of them.
+
+    Readiness gives up late (60 s): a ReplicaSet that shrinks deletes NotReady pods first, busy or not.
+    """
+
+    def get(path: str, **timing: int) -> dict[str, Any]:
+        return {"httpGet": {"path": path, "port": PROBE_PORT_NAME}, "timeoutSeconds": 5, **timing}
+
+    return {
+        "startupProbe": get("/startupz", periodSeconds=1, failureThreshold=600),
+        "livenessProbe": get("/livez", periodSeconds=30, failureThreshold=4),
+        "readinessProbe": get("/readyz", periodSeconds=5, failureThreshold=12),
+    }
+
+
+def _restricted(cluster: CeleryCluster) -> bool:
+    return cluster.spec.pod_security == "Restricted"
+
+
+def _pod_security(cluster: CeleryCluster, fs_group: int | None) -> dict[str, Any]:
+    out: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    if _restricted(cluster):
+        out["runAsNonRoot"] = True
+    if fs_group is not None:
+        out |= {"fsGroup": fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
+    return out
+
+
+def _container_security(cluster: CeleryCluster) -> dict[str, Any]:
+    out: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    if _restricted(cluster):
+        out["readOnlyRootFilesystem"] = True
+    return out
+
+
+def _refuse_owned(spec: dict[str, Any], component: str, where: str) -> None:
+    """Refuse what would break the contract between operator, launcher and probes."""
+    for key in _OWNED_POD_KEYS & spec.keys():
+        raise MergeError(f"{where}.spec.{key}", "belongs to the operator; remove it")
+    containers = spec.get("containers", [])
+    if not isinstance(containers, list):
+        raise MergeError(f"{where}.spec.containers", "must be a list of containers")
+    for container in containers:
+        if not isinstance(container, dict) or container.get("name") != component:
+            continue
+        path = f"{where}.spec.containers[{component}]"
+        for key in (_OWNED_CONTAINER_KEYS - {"name"}) & container.keys():
+            raise MergeError(f"{path}.{key}", "belongs to the operator; use spec.command or extraArgs")
+        for variable in container.get("env", []):
+            name = variable.get("name", "") if isinstance(variable, dict) else ""
+            if name.startswith("CELERY_OPERATOR_") or name in URL_VARIABLES:
+                raise MergeError(
+                    f"{path}.env[{name}]", "belongs to the operator; use spec.broker or spec.resultBackend"
+                )
