@@ -1,0 +1,89 @@
+"""kopf as a watcher and nothing more: events go into the cache, and keys into the queue.
+
+Only `on.event` handlers: every other kind writes annotations or finalizers to users' objects.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import kopf
+
+from celery_operator.kube.objects import Kind, Manifest
+from celery_operator.observe import kinds
+from celery_operator.observe.cache import ObjectCache
+from celery_operator.observe.key import ClusterKey
+
+_SESSION: Final = timedelta(minutes=10)
+"""After this time kopf logs in again, so that a rotated ServiceAccount token is read before it expires."""
+
+
+def registry(
+    cache: ObjectCache,
+    *,
+    on_change: Callable[[ClusterKey], None],
+    on_gone: Callable[[ClusterKey], None],
+    on_watch_event: Callable[[str], None],
+) -> kopf.OperatorRegistry:
+    """The handlers for every watched kind, side-effect free but for cache and queue."""
+    out = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=out, id="login")
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return _login(**kwargs)
+
+    @kopf.on.startup(registry=out, id="settings")
+    async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+
+    def watch(kind: Kind) -> None:
+        group, _, version = kind.api_version.rpartition("/")
+
+        @kopf.on.event(group, version, kind.plural, registry=out, id=f"{kind.plural}-event")
+        async def seen(event: kopf.RawEvent, **_: Any) -> None:
+            on_watch_event(kind.kind)
+            manifest: Manifest = {**event["object"], "apiVersion": kind.api_version, "kind": kind.kind}
+            if event["type"] == "DELETED":
+                key = cache.drop(manifest)
+                if kind == kinds.CELERY_CLUSTER:
+                    on_gone(ClusterKey.of_cluster(manifest))
+            else:
+                key = cache.put(manifest)
+            if key is not None:
+                on_change(key)
+
+    for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN):
+        watch(kind)
+    return out
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """kopf's settings: no Events of its own, quick retries, server-side filters, no scanning of CRDs."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = (1, 2, 4, 8)
+    settings.queueing.error_delays = (1, 2, 5, 10, 30)
+    settings.queueing.exit_timeout = 1.0
+    settings.watching.chunk_size = 500
+    settings.watching.connect_timeout = 10
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    for kind in kinds.CHILDREN:
+        group, _, version = kind.api_version.rpartition("/")
+        settings.watching.label_selectors[group, version, kind.plural] = kinds.label_selector(kind) or ""
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """By KUBECONFIG if it is set, else by the pod's ServiceAccount; never by a kubeconfig that nobody named."""
+    named = os.environ.get("KUBECONFIG")
+    info: kopf.ConnectionInfo | None = (
+        kopf.login_with_kubeconfig(**kwargs) if named else kopf.login_with_service_account(**kwargs)
+    )
+    if info is None:
+        return None
+    return dataclasses.replace(info, expiration=datetime.now(UTC) + _SESSION)

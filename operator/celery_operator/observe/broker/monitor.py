@@ -1,0 +1,112 @@
+"""Asks every CeleryCluster's broker now and then whether it answers, so that no pass has to wait for one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from celery_operator.observe.broker import amqp, redis
+from celery_operator.observe.broker.reachability import UNKNOWN, Reachability, connection_failed
+from celery_operator.observe.key import ClusterKey
+
+_LOG = logging.getLogger(__name__)
+
+PERIOD: Final = 10.0
+"""Seconds between two pings of a broker that answered."""
+RETRY_PERIOD: Final = 3.0
+"""Seconds between two pings of one that did not."""
+DEADLINE: Final = 5.0
+"""Seconds for one whole check: the Secret, the address and the ping."""
+_JITTER: Final = 0.2
+
+Ping = Callable[[str], Awaitable[Reachability]]
+PINGS: Final[dict[str, Ping]] = {
+    "redis": redis.ping,
+    "rediss": redis.ping,
+    "amqp": amqp.ping,
+    "amqps": amqp.ping,
+    "pyamqp": amqp.ping,
+}
+"""By URL scheme: the only transports that the operator itself opens."""
+
+
+class BrokerMonitor:
+    """One task a CeleryCluster: a broker that hangs delays nobody else's."""
+
+    def __init__(
+        self,
+        *,
+        resolve: Callable[[ClusterKey], Awaitable[str | None]],
+        on_change: Callable[[ClusterKey], None],
+        random: Callable[[], float],
+    ) -> None:
+        self._resolve = resolve
+        self._on_change = on_change
+        self._random = random
+        self._tasks: dict[ClusterKey, asyncio.Task[None]] = {}
+        self._results: dict[ClusterKey, Reachability] = {}
+
+    def watch(self, key: ClusterKey) -> None:
+        """Begin to ping this cluster's broker; nothing happens if that is done already."""
+        if key not in self._tasks:
+            self._tasks[key] = asyncio.create_task(self._run(key), name=f"broker-monitor {key}")
+
+    def forget(self, key: ClusterKey) -> None:
+        """Stop pinging the broker of a cluster that is gone."""
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
+        self._results.pop(key, None)
+
+    def result(self, key: ClusterKey) -> Reachability:
+        """The outcome of the last ping."""
+        return self._results.get(key, UNKNOWN)
+
+    async def stop(self) -> None:
+        """End all tasks and wait for them."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, key: ClusterKey) -> None:
+        while True:
+            result = await self._check(key)
+            if result != self._results.get(key):
+                self._results[key] = result
+                self._on_change(key)
+            period = PERIOD if result.reachable else RETRY_PERIOD
+            await asyncio.sleep(period * (1 + _JITTER * (2 * self._random() - 1)))
+
+    async def _check(self, key: ClusterKey) -> Reachability:
+        try:
+            async with asyncio.timeout(DEADLINE):
+                url = await self._resolve(key)
+                return await _ping(url)
+        except TimeoutError:
+            return Reachability(
+                reachable=False,
+                reason="TimedOut",
+                message=f"the broker did not answer within {DEADLINE:g} s; check its address, and that it runs",
+            )
+        except Exception as error:  # noqa: BLE001 - a ping may fail in any way, and must end no other's
+            _LOG.debug("ping of a broker failed", exc_info=error, extra={"cluster": str(key)})
+            return connection_failed(error)
+
+
+async def _ping(url: str | None) -> Reachability:
+    if url is None:
+        return Reachability(
+            reachable=None, reason="AddressUnknown", message="the Secret with the broker's URL cannot be read yet"
+        )
+    scheme = url.partition("://")[0]
+    if scheme not in PINGS:
+        return Reachability(
+            reachable=None,
+            reason="TransportNotSupported",
+            message=f"the operator cannot ask brokers of type {scheme!r}; workers use them all the same",
+        )
+    return await PINGS[scheme](url)

@@ -1,0 +1,31 @@
+"""Redis as a broker: plain commands only, because a kombu consumer would restore everybody's unacked messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import redis.asyncio
+from redis.exceptions import AuthenticationError, RedisError
+
+from celery_operator.observe.broker.reachability import REACHABLE, Reachability, connection_failed
+
+TIMEOUT: Final = 2.0
+"""Seconds for a connection and for an answer."""
+
+
+async def ping(url: str) -> Reachability:
+    """Connect to a `redis://`, `rediss://` or `unix://` URL and send PING."""
+    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT)
+    try:
+        await client.ping()
+    except AuthenticationError:
+        return Reachability(
+            reachable=False,
+            reason="AuthenticationFailed",
+            message="the broker refuses the user or password; check the broker's URL or its Secret",
+        )
+    except (RedisError, OSError) as error:
+        return connection_failed(error)
+    finally:
+        await client.aclose()
+    return REACHABLE

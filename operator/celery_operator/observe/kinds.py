@@ -1,0 +1,37 @@
+"""The kinds that the operator watches, and how."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery_operator.api import API_VERSION, KIND, PLURAL
+from celery_operator.desired.metadata import SELECTOR
+from celery_operator.kube.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    STATEFUL_SET,
+    Kind,
+    register,
+)
+
+CELERY_CLUSTER: Final = register(Kind(api_version=API_VERSION, kind=KIND, plural=PLURAL))
+
+CHILDREN: Final = (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    STATEFUL_SET,
+)
+"""Watched with our label selector. Secrets are not among them: the operator may not list other people's."""
+
+
+def label_selector(kind: Kind) -> str | None:
+    """The server-side filter for a kind."""
+    return None if kind == CELERY_CLUSTER else SELECTOR

@@ -1,0 +1,36 @@
+"""The snapshot: everything that one pass decides upon, taken once and never changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.desired.runtime_configmap import Runtime
+from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.observe.broker.reachability import UNKNOWN, Reachability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What was true after our last apply of an object: the hash of what we sent, and of what came back."""
+
+    desired: str
+    live: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A CeleryCluster and what surrounds it at one moment."""
+
+    cluster: CeleryCluster
+    live: Mapping[ObjectRef, Manifest]
+    """Children, and whatever else stands under a child's name."""
+    pods: tuple[Manifest, ...] = ()
+    runtime: Runtime
+    missing_references: tuple[str, ...] = ()
+    redis_secret: Manifest | None = None
+    """The managed Redis' Secret without its data."""
+    broker: Reachability = UNKNOWN
+    applied: Mapping[tuple[ObjectRef, str], Applied] = field(default_factory=dict)
+    """By object and field manager; empty after a start of the operator."""

@@ -1,0 +1,83 @@
+"""What is wrong with a spec beyond what the CRD's schema can say: pure, and every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.desired import connections, launch_settings
+
+OWNED_SETTINGS: Final = {
+    "broker_url": "spec.broker",
+    "broker_read_url": "spec.broker",
+    "broker_write_url": "spec.broker",
+    "result_backend": "spec.resultBackend",
+    "celery_result_backend": "spec.resultBackend",
+    "beat_schedule_filename": "spec.beat.storage",
+    "celerybeat_schedule_filename": "spec.beat.storage",
+    "beat_scheduler": "spec.beat.scheduler",
+    "celerybeat_scheduler": "spec.beat.scheduler",
+    "beat_max_loop_interval": "spec.beat.maxInterval",
+    "celerybeat_max_loop_interval": "spec.beat.maxInterval",
+    "worker_pool": "spec.workers[].pool",
+    "celeryd_pool": "spec.workers[].pool",
+    "worker_concurrency": "spec.workers[].concurrency",
+    "celeryd_concurrency": "spec.workers[].concurrency",
+}
+"""Celery settings (new and old names) that a field stands for, in lower case, and that field."""
+
+
+def find(cluster: CeleryCluster) -> tuple[str, ...]:
+    """Every problem of the spec, one line each; empty when there is none."""
+    return (*_owned_settings(cluster), *_too_large(cluster))
+
+
+def warnings(cluster: CeleryCluster) -> tuple[str, ...]:
+    """What will work and may hurt later, one line each."""
+    return tuple(_warnings(cluster))
+
+
+def _owned_settings(cluster: CeleryCluster) -> Iterator[str]:
+    for name in cluster.spec.config or {}:
+        field = OWNED_SETTINGS.get(name.lower().replace(".", "_"))
+        if field is not None:
+            yield f"spec.config[{name}]: use {field} instead; the operator sets this Celery setting"
+
+
+def _too_large(cluster: CeleryCluster) -> Iterator[str]:
+    """Linux hands a process no environment string of 128 KiB, so such a pod could never start."""
+    settings = {
+        f"worker group {group.name!r}": launch_settings.worker(cluster, group) for group in cluster.spec.workers
+    }
+    if cluster.spec.beat is not None:
+        settings["beat"] = launch_settings.beat(cluster, cluster.spec.beat)
+    for component, value in settings.items():
+        size = len(connections.escape(launch_settings.render(value)).encode())
+        if size > launch_settings.MAX_BYTES:
+            yield (
+                f"spec.config and spec.beat.schedule: {component} gets {size} bytes of settings, and at most "
+                f"{launch_settings.MAX_BYTES} fit into its environment; move large values into the image"
+            )
+
+
+def _warnings(cluster: CeleryCluster) -> Iterator[str]:
+    spec = cluster.spec
+    if spec.pod_security is None:
+        yield (
+            "spec.podSecurity is not set, so images may run as root; set it to Restricted, or to Compatible to "
+            "keep this and silence the warning"
+        )
+    for field, url in (
+        ("spec.broker.url", spec.broker.url),
+        ("spec.resultBackend.url", spec.result_backend.url if spec.result_backend else None),
+    ):
+        if url is not None and _has_password(url):
+            yield f"{field} holds a password in plain text; put the URL into a Secret and use urlFrom"
+    if spec.broker.redis is not None and spec.broker.redis.storage is None:
+        yield "spec.broker.redis has no storage: waiting tasks are lost when its pod restarts; set redis.storage"
+
+
+def _has_password(url: str) -> bool:
+    user_info, at, _ = url.partition("://")[2].partition("/")[0].rpartition("@")
+    return bool(at) and ":" in user_info and not user_info.endswith(":")

@@ -1,0 +1,34 @@
+"""Ready: what was declared runs, all of it with the newest settings."""
+
+from __future__ import annotations
+
+from celery_operator.reconcile.status import beat_running, workers_available
+from celery_operator.reconcile.status.view import StatusView, Verdict
+
+
+def evaluate(view: StatusView) -> Verdict:
+    """The summary of everything that matters; the first thing that is wrong gives the reason."""
+    return (
+        _not_applied(view) or _not_running(view) or Verdict(status="True", reason="Running", message="all is running")
+    )
+
+
+def _not_applied(view: StatusView) -> Verdict | None:
+    if view.blocked is not None:
+        problems = "; ".join(view.blocked.problems)
+        return Verdict(status="False", reason=view.blocked.reason, message=problems, warning=True)
+    if view.taken:
+        return Verdict(status="False", reason="ChildNameTaken", message="; ".join(view.taken), warning=True)
+    if view.failure is not None:
+        return Verdict(status="False", reason="ApplyFailed", message=view.failure, warning=True)
+    return None
+
+
+def _not_running(view: StatusView) -> Verdict | None:
+    workers = workers_available.evaluate(view)
+    if workers.status != "True" or workers.reason in ("RollingOut", "RolloutFailing"):
+        return Verdict(status="False", reason=workers.reason, message=workers.message, warning=workers.warning)
+    beat = beat_running.evaluate(view)
+    if beat.status == "False":
+        return Verdict(status="False", reason=beat.reason, message=beat.message, warning=beat.warning)
+    return None

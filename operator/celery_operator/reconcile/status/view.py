@@ -1,0 +1,36 @@
+"""What conditions are computed from, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.observe.broker.reachability import Reachability
+from celery_operator.reconcile.plan import Blocked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer of a condition. `warning` says that a change to it is bad news."""
+
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    """The world after a pass: children as they are now, and what kept the pass from writing, if anything did."""
+
+    cluster: CeleryCluster
+    live: Mapping[ObjectRef, Manifest]
+    pods: tuple[Manifest, ...]
+    broker: Reachability
+    blocked: Blocked | None = None
+    taken: tuple[str, ...] = ()
+    failure: str | None = None
+    """What the API server answered to a write that may succeed later."""
