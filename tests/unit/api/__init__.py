@@ -1,0 +1,1 @@
+"""The API models and the CRD made from them, without a server."""
