@@ -1,0 +1,87 @@
+"""Serves `/healthz`, `/readyz` and `/metrics` on one port, from the same event loop that does the work.
+
+In the loop on purpose: a server in a thread of its own would call a process healthy whose loop hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+HEARTBEAT_LIMIT: Final = 30.0
+"""Seconds without a tick of the loop's ticker after which the process is better restarted."""
+RUN_DEADLINE_FACTOR: Final = 3.0
+"""How many of its deadlines a run may take before it counts as stuck."""
+_SHUTDOWN_TIMEOUT: Final = 0.5
+"""Seconds for open requests at the end: probes and scrapes take milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An answer to a probe; `text` says why, for people."""
+
+    ok: bool
+    text: str
+
+
+def liveness(*, heartbeat_age: float, oldest_run_seconds: float, run_deadline: float) -> Verdict:
+    """Judge whether the process still works; all arguments are seconds.
+
+    Neither the API server nor leadership has a say: a restart cures neither of them.
+    """
+    if heartbeat_age >= HEARTBEAT_LIMIT:
+        return Verdict(ok=False, text=f"the event loop has not ticked for {heartbeat_age:.0f} s")
+    if oldest_run_seconds > RUN_DEADLINE_FACTOR * run_deadline:
+        return Verdict(
+            ok=False,
+            text=f"a reconcile run is {oldest_run_seconds:.0f} s old; its deadline is {run_deadline:.0f} s",
+        )
+    return Verdict(ok=True, text="ok")
+
+
+class WebServer:
+    """The operator's web server. `port` 0 takes a free one, which `port` then tells."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        health: Callable[[], Verdict],
+        ready: Callable[[], Verdict],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._host = host
+        self._port = port
+        application = web.Application()
+        application.router.add_get("/healthz", _probe(health))
+        application.router.add_get("/readyz", _probe(ready))
+        application.router.add_get("/metrics", make_aiohttp_handler(registry))
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, once started."""
+        return int(self._runner.addresses[0][1]) if self._runner.addresses else self._port
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+
+    async def stop(self) -> None:
+        """Close the port and all connections, within a second."""
+        await self._runner.cleanup()
+
+
+def _probe(judge: Callable[[], Verdict]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        verdict = judge()
+        return web.Response(status=200 if verdict.ok else 503, text=verdict.text + "\n")
+
+    return answer

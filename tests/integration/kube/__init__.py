@@ -1,0 +1,1 @@
+"""Tests of `kube` against a real API server."""

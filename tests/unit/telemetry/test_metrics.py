@@ -1,0 +1,72 @@
+"""The metrics' names are public: dashboards and alerts use them."""
+
+from __future__ import annotations
+
+from prometheus_client import generate_latest
+
+from celery_operator.telemetry.metrics import PREFIX, Metrics, document
+
+
+def exposed(metrics: Metrics) -> list[str]:
+    return generate_latest(metrics.registry).decode().splitlines()
+
+
+def test_a_reconcile_run_is_counted_where_controller_runtime_counts_it() -> None:
+    metrics = Metrics()
+    queue = metrics.queue("celerycluster")
+    queue.watch(depth=lambda: 3, oldest_run_seconds=lambda: 1.5)
+    queue.added()
+    queue.started(0.25)
+    queue.retried()
+    queue.finished("error", 2.0)
+    lines = exposed(metrics)
+    for expected in (
+        'celery_operator_reconcile_total{controller="celerycluster",result="error"} 1.0',
+        'celery_operator_reconcile_errors_total{controller="celerycluster"} 1.0',
+        'celery_operator_reconcile_time_seconds_sum{controller="celerycluster"} 2.0',
+        'celery_operator_workqueue_depth{name="celerycluster"} 3.0',
+        'celery_operator_workqueue_longest_running_seconds{name="celerycluster"} 1.5',
+        'celery_operator_workqueue_adds_total{name="celerycluster"} 1.0',
+        'celery_operator_workqueue_retries_total{name="celerycluster"} 1.0',
+        'celery_operator_workqueue_queue_duration_seconds_sum{name="celerycluster"} 0.25',
+    ):
+        assert expected in lines
+
+
+def test_api_requests_and_leadership_are_exposed() -> None:
+    metrics = Metrics()
+    metrics.observe_api_request("apply", "Deployment", 200, 0.02)
+    metrics.set_leader("celery-operator", True)
+    lines = exposed(metrics)
+    assert 'celery_operator_api_requests_total{code="200",kind="Deployment",verb="apply"} 1.0' in lines
+    assert 'celery_operator_leader_election_master_status{name="celery-operator"} 1.0' in lines
+
+
+def test_the_age_of_a_watch_grows_until_its_next_event() -> None:
+    now = 100.0
+    metrics = Metrics(clock=lambda: now)
+    metrics.observe_watch_event("Deployment")
+    now = 130.0
+    assert 'celery_operator_watch_last_event_age_seconds{kind="Deployment"} 30.0' in exposed(metrics)
+    metrics.observe_watch_event("Deployment")
+    assert 'celery_operator_watch_last_event_age_seconds{kind="Deployment"} 0.0' in exposed(metrics)
+
+
+def test_two_objects_share_nothing() -> None:
+    first, second = Metrics(), Metrics()
+    first.observe_api_request("get", "Pod", 200, 0.1)
+    assert not any(line.startswith(PREFIX + "api_requests_total{") for line in exposed(second))
+
+
+def test_the_document_names_every_metric_that_is_exposed() -> None:
+    metrics = Metrics()
+    page = document(metrics)
+    for family in metrics.registry.collect():
+        if family.name.startswith(PREFIX):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            assert f"| `{name}` | {family.type} |" in page
+    assert page == document(Metrics())
+
+
+def test_the_process_is_measured_too() -> None:
+    assert any(line.startswith("process_resident_memory_bytes") for line in exposed(Metrics()))

@@ -1,0 +1,111 @@
+"""The web endpoints, asked over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from celery_operator.telemetry.loop_lag import LoopLag
+from celery_operator.telemetry.metrics import Metrics
+from celery_operator.telemetry.web import Verdict, WebServer, liveness
+
+
+class Judge:
+    """A verdict that the test can change."""
+
+    verdict = Verdict(ok=True, text="ok")
+
+    def __call__(self) -> Verdict:
+        return self.verdict
+
+
+@pytest.fixture
+def health() -> Judge:
+    return Judge()
+
+
+@pytest.fixture
+def ready() -> Judge:
+    return Judge()
+
+
+@pytest.fixture
+async def server(health: Judge, ready: Judge) -> AsyncIterator[WebServer]:
+    web_server = WebServer(host="127.0.0.1", port=0, health=health, ready=ready, registry=Metrics().registry)
+    await web_server.start()
+    yield web_server
+    await web_server.stop()
+
+
+async def get(server: WebServer, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{server.port}{path}") as response:
+        return response.status, await response.text()
+
+
+async def test_health_and_readiness_answer_apart_and_say_why(server: WebServer, ready: Judge) -> None:
+    ready.verdict = Verdict(ok=False, text="the first list of Deployments is not done")
+    assert await get(server, "/healthz") == (200, "ok\n")
+    assert await get(server, "/readyz") == (503, "the first list of Deployments is not done\n")
+    ready.verdict = Verdict(ok=True, text="ok")
+    assert await get(server, "/readyz") == (200, "ok\n")
+
+
+async def test_metrics_are_served(server: WebServer) -> None:
+    status, text = await get(server, "/metrics")
+    assert status == 200
+    assert "# TYPE celery_operator_reconcile_total counter" in text
+
+
+async def test_a_stopped_server_frees_its_port_at_once(server: WebServer) -> None:
+    port = server.port
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/healthz"):
+            pass
+        # The session's connection stays open: it must not hold the stop up.
+        started = time.monotonic()
+        await server.stop()
+        assert time.monotonic() - started < 1
+    again = WebServer(host="127.0.0.1", port=port, health=Judge(), ready=Judge(), registry=Metrics().registry)
+    await again.start()
+    await again.stop()
+
+
+@pytest.mark.parametrize(
+    ("heartbeat_age", "oldest_run_seconds", "ok", "says"),
+    [
+        (0.9, 0, True, "ok"),
+        (29.9, 90, True, "ok"),
+        (30, 0, False, "not ticked for 30 s"),
+        (1, 90.1, False, "90 s old; its deadline is 30 s"),
+    ],
+)
+def test_liveness_looks_at_the_loop_and_the_runs_only(
+    heartbeat_age: float, oldest_run_seconds: float, ok: bool, says: str
+) -> None:
+    verdict = liveness(heartbeat_age=heartbeat_age, oldest_run_seconds=oldest_run_seconds, run_deadline=30)
+    assert verdict.ok is ok
+    assert says in verdict.text
+
+
+async def test_a_blocked_loop_is_measured() -> None:
+    lags: list[float] = []
+    measured = asyncio.Event()
+
+    def observe(lag: float) -> None:
+        lags.append(lag)
+        measured.set()
+
+    ticker = LoopLag(observe, interval=0.05)
+    task = asyncio.create_task(ticker.run())
+    await measured.wait()
+    time.sleep(0.3)
+    assert ticker.heartbeat_age() >= 0.3
+    measured.clear()
+    await measured.wait()
+    task.cancel()
+    assert max(lags) >= 0.2
+    assert ticker.heartbeat_age() < 0.2
