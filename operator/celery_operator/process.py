@@ -110,6 +110,7 @@ class Operator:
         )
         queue_metrics.watch(depth=self._queue.depth, oldest_run_seconds=self._queue.oldest_run_seconds)
         self._queue.pause()
+        self._metrics.set_leader(CONTROLLER, False)
         self._elector = LeaseElector(
             lease_client,
             namespace=settings.lease_namespace,
@@ -164,6 +165,7 @@ class Operator:
         for task in pending:
             task.cancel()
         self._lag_task.cancel()
+        await asyncio.gather(*pending, self._lag_task, return_exceptions=True)
         _LOG.info("stopped in %.1f s", time.monotonic() - started)
 
     async def _watch(self, stop_flag: asyncio.Event, on_watching: Callable[[], None]) -> None:

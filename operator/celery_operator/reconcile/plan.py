@@ -205,7 +205,8 @@ def _deletes(snapshot: Snapshot, wanted: set[ObjectRef]) -> Iterator[Delete]:
     """Owned children that nobody wants any more; runtimes that a pod still uses and retained claims stay."""
     in_use = _config_maps_in_use(snapshot)
     wants_redis = connections.wants_managed_redis(snapshot.cluster.spec)
-    for ref, live in snapshot.live.items():
+    # Secrets first: what else is left of the managed Redis is how the next pass would find them.
+    for ref, live in sorted(snapshot.live.items(), key=lambda item: item[0].kind != SECRET):
         metadata = live["metadata"]
         if ref in wanted or ref.kind == POD or not owned(snapshot.cluster, live) or "deletionTimestamp" in metadata:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError
 from celery_operator.kube.events import EventRecorder
-from celery_operator.kube.objects import POD, SECRET, Manifest, ObjectRef
+from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, ObjectRef
 from celery_operator.observe import references
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.observe.cache import ObjectCache, strip
@@ -100,13 +100,16 @@ class Reconciler:
         key = ClusterKey(namespace=metadata.namespace, name=metadata.name)
         children = self._cache.children(key)
         live = {ref: child for ref, child in children.items() if ref.kind != POD}
+        redis_secret = await self._redis_secret(cluster, live)
+        if redis_secret is not None:
+            live[ObjectRef.of(redis_secret)] = redis_secret
         snapshot = Snapshot(
             cluster=cluster,
             live=live,
             pods=tuple(child for ref, child in children.items() if ref.kind == POD),
             runtime=self._runtime,
             missing_references=await references.missing(self._client, metadata.namespace, spec),
-            redis_secret=await self._redis_secret(cluster),
+            redis_secret=redis_secret,
             broker=self._broker(key),
             applied=dict(self._memory.of(key)),
         )
@@ -116,12 +119,17 @@ class Reconciler:
                 live[ref] = strip(found)
         return snapshot
 
-    async def _redis_secret(self, cluster: CeleryCluster) -> Manifest | None:
-        """The managed Redis' Secret without what it keeps secret."""
-        if not connections.wants_managed_redis(cluster.spec):
-            return None
+    async def _redis_secret(self, cluster: CeleryCluster, live: Mapping[ObjectRef, Manifest]) -> Manifest | None:
+        """The managed Redis' Secret without what it keeps secret.
+
+        Where no managed Redis is wanted any more it is looked for as long as the StatefulSet is still there.
+        """
         name = names.redis(cluster.metadata.name)
-        found = await self._client.get(ObjectRef(kind=SECRET, namespace=cluster.metadata.namespace, name=name))
+        namespace = cluster.metadata.namespace
+        leftover = ObjectRef(kind=STATEFUL_SET, namespace=namespace, name=name) in live
+        if not connections.wants_managed_redis(cluster.spec) and not leftover:
+            return None
+        found = await self._client.get(ObjectRef(kind=SECRET, namespace=namespace, name=name))
         return None if found is None else {key: value for key, value in found.items() if key != "data"}
 
     def _view(self, snapshot: Snapshot, plan: Plan, blocked: Blocked | None, failure: ApiError | None) -> StatusView:

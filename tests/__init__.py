@@ -1,0 +1,1 @@
+"""Tests in three sizes: unit, integration on a real control plane, end to end on a real cluster."""

@@ -1,0 +1,63 @@
+"""What integration tests share: the real cluster, a namespace a test, and the operator as a process."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from celery_operator.kube.client import KubeClient
+from celery_operator.kube.objects import NAMESPACE, ObjectRef
+from tests.cluster import provider, tool
+from tests.integration.kubectl import Kubectl
+from tests.integration.operator_process import OperatorProcess
+
+CRD = Path(__file__).parents[2] / "crds" / "celery-operator.dev_celeryclusters.yaml"
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of a cluster that is up, with the CRD as the checkout has it."""
+    cluster = provider()
+    cluster.up()
+    path = cluster.kubeconfig()
+    kubectl = Kubectl(tool("kubectl"), path, namespace="default")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD)
+    kubectl("wait", "--for=condition=Established", "crd/celeryclusters.celery-operator.dev", "--timeout=30s")
+    return path
+
+
+@pytest.fixture
+async def api(kubeconfig: Path) -> AsyncIterator[KubeClient]:
+    """A client with all rights."""
+    async with await KubeClient.connect(kubeconfig=kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(api: KubeClient) -> AsyncIterator[str]:
+    """A namespace of the test's own; its end is not waited for, and it does not enforce anything."""
+    name = f"it-{uuid.uuid4().hex[:10]}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await api.create(manifest, field_manager="test")
+    yield name
+    if not os.environ.get("KEEP_NAMESPACES"):
+        await api.delete(ObjectRef(kind=NAMESPACE, namespace=None, name=name))
+
+
+@pytest.fixture
+def kubectl(kubeconfig: Path, namespace: str) -> Kubectl:
+    """kubectl in the test's namespace."""
+    return Kubectl(tool("kubectl"), kubeconfig, namespace=namespace)
+
+
+@pytest.fixture
+def operator(kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """The operator as a process that serves the test's namespace, ready and leading; it must end cleanly."""
+    process = OperatorProcess(kubeconfig, namespace, tmp_path)
+    process.start()
+    yield process
+    process.stop()
