@@ -1,0 +1,1 @@
+"""Documentation for people, and the generator of the pages that come from the code."""
