@@ -1,0 +1,58 @@
+"""Virtual environments made once from a hash-pinned lock file and kept in the cache between runs.
+
+Celery cannot live in the project's own environment (its pins clash with the Kubernetes client), so real
+workers run in environments of their own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+class VenvError(RuntimeError):
+    """An environment could not be built; the text ends with pip's last lines."""
+
+
+def cache_folder() -> Path:
+    """``$CELERY_OPERATOR_CACHE``, by default ``~/.cache/celery-operator``."""
+    configured = os.environ.get("CELERY_OPERATOR_CACHE")
+    return Path(configured) if configured else Path.home() / ".cache" / "celery-operator"
+
+
+def celery_venv(lock: Path) -> Path:
+    """The folder of an environment with exactly what ``lock`` pins; its Python is ``celery_venv(lock) / "bin/python"``.
+
+    Built on first use (10-40 s), then found by the hash of the lock's content and the Python version. Two runs
+    at once wait for each other; a build that was interrupted is begun anew. Raises VenvError.
+    """
+    key = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    venvs = cache_folder() / "venvs"
+    venvs.mkdir(parents=True, exist_ok=True)
+    venv = venvs / key
+    complete = venv / ".complete"
+    with (venvs / f"{key}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not complete.exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            _build(venv, lock)
+            complete.touch()
+    return venv
+
+
+def _build(venv: Path, lock: Path) -> None:
+    _run([sys.executable, "-m", "venv", str(venv)])
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    _run([*pip, "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)])
+
+
+def _run(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if result.returncode != 0:
+        tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
+        raise VenvError(f"{' '.join(command)} ended with {result.returncode}:\n{tail}")

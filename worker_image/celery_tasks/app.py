@@ -1,0 +1,28 @@
+"""Composition: the Celery application and what listens to its signals. ``celery -A celery_tasks.app worker``."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from celery_tasks import metrics, structured_logging
+from celery_tasks.ledger import recorder
+from celery_tasks.settings import settings
+
+app = Celery(
+    "celery_tasks",
+    include=[
+        "celery_tasks.tasks.arithmetic",
+        "celery_tasks.tasks.mail",
+        "celery_tasks.tasks.payments",
+        "celery_tasks.tasks.load",
+        "celery_tasks.tasks.reliability",
+        "celery_tasks.tasks.reports",
+        "celery_tasks.tasks.pipeline",
+        "celery_tasks.tasks.scheduled",
+    ],
+)
+app.config_from_object("celery_tasks.config")
+
+structured_logging.connect(settings())
+metrics.connect(settings())
+recorder.connect(settings())

@@ -1,0 +1,1 @@
+"""The tasks, one module a subject; each has an explicit name ``celery_tasks.<function>``."""
