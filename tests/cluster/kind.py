@@ -1,0 +1,145 @@
+"""The kind provider: the same cluster by the usual road, where Docker works and the node image can be pulled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cluster.cache import cache_folder, locked, remove, say, step
+from tests.cluster.commands import output_of, run_logged
+from tests.cluster.docker import docker_answers, docker_build
+from tests.cluster.errors import ClusterError, UnsupportedByProvider
+from tests.cluster.toolchain import tool
+from tests.cluster.versions import KIND_NODE_IMAGE
+
+CLUSTER_NAME = "celery-operator"
+_INSIDE = "/var/log/celery-operator-audit"
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+        {"level": "None"},
+    ],
+}
+
+
+class KindProvider:
+    """A kind cluster named celery-operator; other kind clusters of the machine are not touched."""
+
+    name = "kind"
+
+    @property
+    def audit_log(self) -> Path | None:
+        """The API server's audit log, through a folder that its container shares."""
+        return _folder() / "audit" / "audit.log"
+
+    def up(self, nodes: int = 1) -> None:
+        """Create the cluster unless it exists with enough nodes."""
+        with locked(cache_folder() / "locks" / "kind.lock", "kind cluster"):
+            have = len(_nodes())
+            if have >= nodes:
+                say(f"kind cluster: already up with {have} node(s)")
+                self._write_kubeconfig()
+                return
+            if have:
+                raise UnsupportedByProvider(
+                    f"the kind cluster has {have} node(s), {nodes} are wanted: take it down first"
+                )
+            remove(_folder())
+            (_folder() / "audit").mkdir(parents=True)
+            (_folder() / "audit" / "policy.json").write_text(json.dumps(_AUDIT_POLICY))
+            configuration = _folder() / "kind.json"
+            configuration.write_text(json.dumps(_configuration(nodes), indent=1))
+            words = ["--image", KIND_NODE_IMAGE, "--config", configuration, "--wait", "120s"]
+            log = cache_folder() / "logs" / "kind.log"
+            with step("kind cluster", f"starting with {nodes} node(s)", 60):
+                run_logged([*_kind("create", "cluster"), *words, "--kubeconfig", _folder() / "kubeconfig"], log)
+
+    def down(self) -> None:
+        """Delete the cluster."""
+        with locked(cache_folder() / "locks" / "kind.lock", "kind cluster"):
+            if not _nodes():
+                say("kind cluster: not up, nothing to do")
+                return
+            with step("kind cluster", "deleting"):
+                log = cache_folder() / "logs" / "kind.log"
+                run_logged([*_kind("delete", "cluster"), "--kubeconfig", _folder() / "kubeconfig"], log)
+                remove(_folder())
+
+    def status(self) -> list[str]:
+        """The kubeconfig's path, then a line for each node."""
+        return [f"kind cluster, kubeconfig {self.kubeconfig()}, audit log {self.audit_log}", *_nodes()]
+
+    def kubeconfig(self) -> Path:
+        """The kubeconfig that kind wrote for this cluster alone."""
+        path = _folder() / "kubeconfig"
+        if not path.exists() or not _nodes():
+            raise ClusterError("the kind cluster is not up; start it with `python -m tests.cluster up`")
+        return path
+
+    def build_image(
+        self, context: Path, tag: str, dockerfile: Path | None = None, build_args: Mapping[str, str] | None = None
+    ) -> Path | None:
+        """Build with Docker."""
+        docker_build(context, tag, dockerfile, build_args or {})
+        return None
+
+    def load_image(self, image: str) -> None:
+        """Load an archive, or an image that Docker has."""
+        what = "image-archive" if Path(image).is_file() else "docker-image"
+        with step(f"image {image}", "loading"):
+            run_logged([*_kind("load", what), image], cache_folder() / "logs" / "kind.log")
+
+    def add_node(self) -> str:
+        """Not possible with kind."""
+        raise UnsupportedByProvider("kind adds no node to a running cluster; take it down and start it with --nodes N")
+
+    def stop_node(self, name: str) -> None:
+        """Kill the node's container."""
+        if name not in _nodes():
+            raise ClusterError(f"the kind cluster has no node {name!r}; it has {', '.join(_nodes()) or 'none'}")
+        output_of("docker", "kill", name)
+
+    def _write_kubeconfig(self) -> None:
+        run_logged(
+            [*_kind("export", "kubeconfig"), "--kubeconfig", _folder() / "kubeconfig"],
+            cache_folder() / "logs" / "kind.log",
+        )
+
+
+def _folder() -> Path:
+    return cache_folder() / "kind"
+
+
+def _kind(*words: str) -> list[str | Path]:
+    return [tool("kind"), *words, "--name", CLUSTER_NAME]
+
+
+def _nodes() -> list[str]:
+    if not docker_answers():
+        raise ClusterError("kind needs Docker and none answers on this machine; start it, or use CLUSTER=local")
+    return output_of(*_kind("get", "nodes"), timeout=30).split()
+
+
+def _configuration(nodes: int) -> dict[str, object]:
+    mount = {"hostPath": str(_folder() / "audit"), "containerPath": _INSIDE}
+    patch = {
+        "kind": "ClusterConfiguration",
+        "apiServer": {
+            "extraArgs": {
+                "audit-policy-file": f"{_INSIDE}/policy.json",
+                "audit-log-path": f"{_INSIDE}/audit.log",
+                "audit-log-mode": "blocking",
+            },
+            "extraVolumes": [{"name": "audit", "hostPath": _INSIDE, "mountPath": _INSIDE, "pathType": "Directory"}],
+        },
+    }
+    first = {"role": "control-plane", "extraMounts": [mount], "kubeadmConfigPatches": [json.dumps(patch)]}
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "nodes": [first, *({"role": "worker"} for _ in range(nodes - 1))],
+    }

@@ -1,0 +1,1 @@
+"""The local provider: a real control plane and real kubelets as plain processes of this machine, without a registry."""
