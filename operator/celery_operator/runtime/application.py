@@ -1,0 +1,108 @@
+"""Loads the user's application in a guarded step, through the function that ``celery -A`` uses."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from typing import Any, Iterator, Optional
+
+from .failures import StartError
+
+_NOT_THE_USERS = (
+    "celery",
+    "kombu",
+    "vine",
+    "importlib",
+    "_frozen_importlib",
+    "contextlib",
+    "celery_operator",
+    "celery_operator_runtime",
+)
+
+
+def load(name: str) -> Any:
+    """The Celery application ``name`` with its configuration read.
+
+    Raises StartError AppNotFound (no such module, or no application in it), AppImportFailed (the module's own
+    code failed) or ConfigInvalid (its settings cannot be read).
+    """
+    from celery import Celery
+    from celery.app.utils import find_app
+
+    module = name.partition(":")[0]
+    with failures_of_import(name, module):
+        app = find_app(name)
+    if not isinstance(app, Celery):
+        raise StartError(
+            "AppNotFound",
+            "%s is a %s, not a Celery application; name the module or module:attribute that holds it"
+            % (name, type(app).__name__),
+            module=module,
+        )
+    with failures_of_configuration(module):
+        app.conf.finalize()  # type: ignore[attr-defined]
+    return app
+
+
+@contextlib.contextmanager
+def failures_of_import(name: str, module: str) -> Iterator[None]:
+    """Map what importing raises to a StartError; SystemExit too: it must not look like a clean end."""
+    try:
+        yield
+    except StartError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(error.name + ".")) and not users_frame(error):
+            raise StartError(
+                "AppNotFound",
+                "the application %s was not found: there is no module %s in the image; "
+                "check spec.app, and spec.workingDir or PYTHONPATH" % (name, error.name),
+                module=module,
+            ) from error
+        raise _import_failed(module, error) from error
+    except AttributeError as error:
+        if users_frame(error):
+            raise _import_failed(module, error) from error
+        raise StartError("AppNotFound", "%s holds no Celery application: %s" % (name, error), module=module) from error
+    except (Exception, SystemExit) as error:
+        raise _import_failed(module, error) from error
+
+
+@contextlib.contextmanager
+def failures_of_configuration(module: str) -> Iterator[None]:
+    """Map what reading the application's settings raises to StartError(ConfigInvalid)."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise StartError(
+            "ConfigInvalid",
+            "the settings of %s cannot be read: %s: %s" % (module, type(error).__name__, error),
+            module=module,
+        ) from error
+
+
+def _import_failed(module: str, error: BaseException) -> StartError:
+    return StartError(
+        "AppImportFailed",
+        "importing %s failed: %s: %s" % (module, type(error).__name__, error),
+        module=_innermost(error, module) or module,
+    )
+
+
+def users_frame(error: BaseException) -> bool:
+    """Whether code of the user's (neither Celery's, Python's import system's nor ours) ran on the way to ``error``."""
+    return any(
+        str(frame.f_globals.get("__name__", "")).partition(".")[0] not in _NOT_THE_USERS
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+
+
+def _innermost(error: BaseException, module: str) -> Optional[str]:
+    """The deepest module of the application's own package on the traceback: the one to look into."""
+    package = module.partition(".")[0]
+    found = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] == package:
+            found = name
+    return found

@@ -1,0 +1,160 @@
+"""A very small HTTP server on one real thread: kubelet's probes and the operator's questions, without a process.
+
+One request per connection, one connection at a time: every answer is ready in memory. It imports nothing and
+logs nothing while it answers, because it runs beside forks and under green pools.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+
+from .failures import StartError
+from .originals import Socket, socket_module, start_new_thread
+
+Answer = Callable[[], Tuple[bool, str]]
+Status = Callable[[], Mapping[str, Any]]
+
+READ_TIMEOUT = 1.0
+"""Seconds a client may take to send its request: also the longest one client can keep another waiting."""
+
+REQUEST_LIMIT = 4096
+
+
+class ProbeServer:
+    """Answers /livez, /readyz, /startupz and /status; ``bind`` early, ``serve`` once the pool has forked."""
+
+    def __init__(self, answers: Mapping[str, Answer], status: Status) -> None:
+        self._answers: Dict[str, Answer] = dict(answers)
+        self._status = status
+        self._listener: Optional[Any] = None
+        self._serving = False
+
+    def bind(self, port: int) -> None:
+        """Take the port without listening: connections are refused until ``serve``. Raises StartError(PortTaken)."""
+        try:
+            self._listener = _dual_stack(port)
+        except OSError as error:
+            raise StartError(
+                "PortTaken",
+                "the probe port %d cannot be used: %s; something else in this pod listens there"
+                % (port, error.strerror),
+                exception=type(error).__name__,
+            ) from error
+        os.register_at_fork(after_in_child=self.close)
+
+    def serve(self) -> None:
+        """Listen and answer on a thread of the operating system's."""
+        if self._listener is None or self._serving:
+            return
+        self._serving = True
+        self._listener.listen(64)
+        start_new_thread(self._loop, (self._listener,))
+
+    def close(self) -> None:
+        """In pool children: the port is the parent's."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+
+    def _loop(self, listener: Any) -> None:
+        while True:
+            try:
+                descriptor, _ = listener._accept()
+            except OSError:
+                if listener.fileno() < 0:
+                    return
+                continue
+            client = Socket(fileno=descriptor)
+            try:
+                client.settimeout(READ_TIMEOUT)
+                client.sendall(self._respond(_read(client)))
+            except OSError:
+                pass
+            finally:
+                client.close()
+
+    def _respond(self, request: bytes) -> bytes:
+        words = request.split(b"\r\n", 1)[0].split(b" ")
+        if len(words) < 2:
+            return _response(400, "text/plain", "not HTTP")
+        if words[0] not in (b"GET", b"HEAD"):
+            return _response(405, "text/plain", "only GET")
+        path = words[1].split(b"?", 1)[0].decode("latin-1")
+        try:
+            return self._answer(path)
+        except Exception as error:  # noqa: BLE001 - reading a live worker's state must not end the probe thread
+            # Alive without a doubt: this thread answers. What could not be read is said, not punished.
+            return _response(200 if path == "/livez" else 500, "text/plain", type(error).__name__)
+
+    def _answer(self, path: str) -> bytes:
+        if path == "/status":
+            return _response(200, "application/json", json.dumps(self._status(), default=str))
+        answer = self._answers.get(path)
+        if answer is None:
+            return _response(404, "text/plain", "there are /livez, /readyz, /startupz and /status")
+        good, why = answer()
+        return _response(200 if good else 503, "text/plain", why)
+
+
+def _dual_stack(port: int) -> Any:
+    """A bound socket for IPv6 and IPv4 at once, for IPv4 alone where there is no IPv6."""
+    s = socket_module
+    try:
+        listener = Socket(s.AF_INET6, s.SOCK_STREAM)
+        listener.setsockopt(s.IPPROTO_IPV6, s.IPV6_V6ONLY, 0)
+        address: Tuple[Any, ...] = ("::", port)
+        return _bound(listener, address)
+    except OSError as error:
+        if error.errno == _errno("EADDRINUSE"):
+            raise
+    return _bound(Socket(s.AF_INET, s.SOCK_STREAM), ("0.0.0.0", port))
+
+
+def _bound(listener: Any, address: Tuple[Any, ...]) -> Any:
+    s = socket_module
+    listener.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _errno(name: str) -> int:
+    import errno
+
+    return int(getattr(errno, name))
+
+
+def _read(client: Any) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data and len(data) < REQUEST_LIMIT:
+        chunk = client.recv(REQUEST_LIMIT)
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    500: "Error",
+    503: "Unavailable",
+}
+
+
+def _response(code: int, kind: str, text: str) -> bytes:
+    body = text.encode("utf-8", "replace") + b"\n"
+    head = "HTTP/1.1 %d %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (
+        code,
+        _REASONS[code],
+        kind,
+        len(body),
+    )
+    return head.encode("ascii") + body

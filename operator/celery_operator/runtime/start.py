@@ -1,0 +1,165 @@
+"""Composes the runtime: settings, versions, the user's application, hooks; then Celery in this very process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, List, NoReturn, Sequence
+
+from . import application, commandline, configuration, environment, failures, versions
+from .broker_stack import main_thread
+from .environment import Settings
+from .failures import StartError
+from .probe_server import ProbeServer
+from .versions import Choice, Installed
+
+assert main_thread
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run ``celery worker`` or ``celery beat``; ends the process with Celery's exit code, or 78."""
+    try:
+        runtime = prepare(arguments)
+    except StartError as error:
+        sys.exit(failures.report(error, error.__cause__))
+    except Exception as error:  # noqa: BLE001 - nothing runs yet; a traceback could show a secret, a report cannot
+        unexpected = StartError("StartFailed", "%s: %s" % (type(error).__name__, error))
+        sys.exit(failures.report(unexpected, error))
+    sys.exit(run(runtime))
+
+
+class Runtime:
+    """What ``prepare`` made: the command and the module that started it, for telling failures."""
+
+    def __init__(self, command: commandline.Command, app: Any, state: Any) -> None:
+        self.command = command
+        self.app = app
+        self.state = state
+
+    @property
+    def serving(self) -> bool:
+        """Whether Celery got as far as running: what fails after that is Celery's to tell."""
+        started = getattr(self.state, "pool_started", None) or getattr(self.state, "set_up", None)
+        return started is not None
+
+
+def prepare(arguments: Sequence[str]) -> Runtime:
+    """Everything up to running Celery. Raises StartError."""
+    command = commandline.parse(arguments)
+    settings = environment.read(command.component, os.environ)
+    environment.publish(settings, os.environ)
+    sys.argv = command.argv()
+    celery = _import_celery()
+    _patch_for_green_pools(celery)
+    found = versions.installed()
+    versions.check(found, settings.broker_url)
+    choice = versions.choose(found, settings)
+    layers = _layers(settings, choice)
+    configuration.install(layers)
+    app = application.load(command.application)
+    state, extra = _hooks(app, settings, found, command)
+    names = [*layers.forced, *layers.defaults, *layers.merged]
+    state.effective = configuration.effective(app.conf, names)
+    sys.argv = command.argv([*choice.flags, *extra])
+    return Runtime(command, app, state)
+
+
+def run(runtime: Runtime) -> int:
+    """Celery's main, in this process. Failures before the worker or beat runs get a termination message."""
+    program = importlib.import_module("celery.bin.celery")
+    commandline.ignore_unprefixed_variables(program.celery, ("broker", "result_backend"))
+    try:
+        return int(program.main() or 0)
+    except StartError as error:
+        return failures.report(error, error.__cause__)
+    except Exception as error:
+        if runtime.serving:
+            raise
+        return failures.report(_start_failed(runtime, error), error)
+
+
+def _start_failed(runtime: Runtime, error: BaseException) -> StartError:
+    module = runtime.command.application.partition(":")[0]
+    reason = "AppImportFailed" if isinstance(error, ImportError) else "StartFailed"
+    return StartError(
+        reason, "%s did not start: %s: %s" % (runtime.command.component, type(error).__name__, error), module=module
+    )
+
+
+def _import_celery() -> Any:
+    try:
+        return importlib.import_module("celery")
+    except ModuleNotFoundError as error:
+        if error.name != "celery":
+            raise StartError("UnsupportedVersion", "celery cannot be imported: %s" % error) from error
+        raise StartError(
+            "CeleryMissing",
+            "there is no Celery in the image for %s; install it, or set spec.command to the Python that has it"
+            % sys.executable,
+            exception="ModuleNotFoundError",
+        ) from error
+
+
+def _patch_for_green_pools(celery: Any) -> None:
+    """What celery's own main does first: gevent and eventlet must patch before anything else is imported."""
+    try:
+        celery.maybe_patch_concurrency()
+        importlib.import_module("kombu.connection")
+    except ImportError as error:
+        raise StartError(
+            "StartFailed" if error.name in ("gevent", "eventlet", "greenlet") else "UnsupportedVersion",
+            "Celery cannot start: %s; the pool gevent or eventlet needs the package of that name, "
+            "and kombu must be of the same time as celery" % error,
+        ) from error
+
+
+def _layers(settings: Settings, choice: Choice) -> configuration.Layers:
+    from . import beat_schedule
+    from .setting_names import canonical_all
+
+    entries = {}
+    if settings.component == "beat":
+        entries = {"beat_schedule": beat_schedule.entries(settings.beat.schedule)}
+    return configuration.build(
+        urls=configuration.url_settings(settings.broker_url, settings.result_backend),
+        config=canonical_all(settings.config),
+        forced=choice.forced,
+        defaults=choice.defaults,
+        merged=choice.merged,
+        entries=entries,
+    )
+
+
+def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
+    """The component's state and the options that its hooks need on the command line."""
+    if command.component == "worker":
+        return _worker_hooks(app, settings, found, command), []
+    return _beat_hooks(app, settings, found)
+
+
+def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
+    from . import kombu_repairs, worker_steps
+    from .worker_state import WorkerState
+
+    kombu_repairs.install()
+    state = WorkerState(settings, found, commandline.option(command.options, "-n", "--hostname"))
+    worker_steps.install(app, state, _server(settings, state))
+    return state
+
+
+def _beat_hooks(app: Any, settings: Settings, found: Installed) -> Any:
+    from . import beat_scheduler, beat_scheduler_class
+    from .beat_state import BeatState
+
+    state = BeatState(settings, found)
+    builder = beat_scheduler.install(app, state, _server(settings, state))
+    beat_scheduler_class.builders.append(builder)
+    option: List[str] = ["-S", "%s:%s" % (beat_scheduler_class.__name__, beat_scheduler_class.NAME)]
+    return state, option
+
+
+def _server(settings: Settings, state: Any) -> ProbeServer:
+    server = ProbeServer({"/livez": state.livez, "/readyz": state.readyz, "/startupz": state.startupz}, state.status)
+    server.bind(settings.probe_port)
+    return server

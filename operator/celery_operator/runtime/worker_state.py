@@ -1,0 +1,114 @@
+"""What this worker is doing, kept where the probe thread can read it without touching the worker.
+
+Counters are Celery's own (celery.worker.state); everything that needs a walk over Celery's structures is taken
+on the worker's loop, once a second, and only read by the probe thread.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Mapping, Optional
+
+from . import PROTOCOL, guard, liveness
+from .broker_stack import stuck_in_broker
+from .environment import Settings
+from .versions import Installed
+
+HOLDS_LOOP = ("solo", "gevent", "eventlet")
+"""Pools whose tasks run in the loop's own thread."""
+
+
+def now_text() -> str:
+    """UTC, as Kubernetes writes times."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class WorkerState:
+    """Written by bootsteps and signals on the worker's thread, read by the probe thread."""
+
+    def __init__(self, settings: Settings, versions: Installed, nodename: str) -> None:
+        self.settings = settings
+        self.versions = versions
+        self.nodename = nodename
+        self.boot_id = str(uuid.uuid4())
+        self.started_at = now_text()
+        self.ready_since: Optional[str] = None
+        self.shutting_down = False
+        self.connected = False
+        self.pool_started: Optional[float] = None
+        self.loop_stamp: Optional[float] = None
+        self.slots: Optional[int] = None
+        self.time_limit: Optional[float] = None
+        self.consuming: Optional[List[str]] = None
+        self.eta: Optional[int] = None
+        self.effective: Mapping[str, Any] = {}
+        self.warnings: List[str] = []
+
+    def facts(self) -> liveness.WorkerFacts:
+        """What liveness decides on."""
+        now = time.monotonic()
+        age = None if self.loop_stamp is None else now - self.loop_stamp
+        stale = age is not None and age > liveness.LOOP_LIMIT
+        return liveness.WorkerFacts(
+            pool_age=0.0 if self.pool_started is None else now - self.pool_started,
+            loop_age=age,
+            ready=self.ready_since is not None,
+            shutting_down=self.shutting_down,
+            connected=self.connected,
+            stuck_in_broker=stale and stuck_in_broker(),
+            holds_loop=self.settings.pool in HOLDS_LOOP,
+            unbounded=self.settings.pool == "solo",
+            active=_active(),
+            busy_limit=self._busy_limit(),
+        )
+
+    def _busy_limit(self) -> Optional[float]:
+        limits = [limit for limit in (self.time_limit, self.settings.max_task_duration_seconds) if limit]
+        return max(limits) if limits else None
+
+    def livez(self) -> liveness.Verdict:
+        return liveness.worker_alive(self.facts())
+
+    def readyz(self) -> liveness.Verdict:
+        return liveness.worker_ready(self.facts())
+
+    def startupz(self) -> liveness.Verdict:
+        return liveness.worker_started(self.facts())
+
+    def status(self) -> Dict[str, Any]:
+        """The /status document of protocol 1."""
+        from celery.worker import state
+
+        stamp = self.loop_stamp
+        return {
+            "protocol": PROTOCOL,
+            "component": "worker",
+            "cluster": self.settings.cluster,
+            "group": self.settings.group,
+            "nodename": self.nodename,
+            "bootId": self.boot_id,
+            "startedAt": self.started_at,
+            "startedSince": self.ready_since,
+            "versions": self.versions.as_dict(),
+            "pool": self.settings.pool,
+            "slots": self.slots,
+            "active": len(state.active_requests),
+            "reserved": max(0, len(state.reserved_requests) - len(state.active_requests)),
+            "eta": self.eta,
+            "processed": state.all_total_count[0],
+            "consuming": self.consuming,
+            "connected": self.connected,
+            "shuttingDown": self.shutting_down,
+            "loopAgeSeconds": None if stamp is None else round(time.monotonic() - stamp, 3),
+            "effective": dict(self.effective),
+            "warnings": self.warnings
+            + ["runtime hook failed: %s (%s)" % item for item in sorted(guard.failed.items())],
+        }
+
+
+def _active() -> int:
+    from celery.worker import state
+
+    return len(state.active_requests)

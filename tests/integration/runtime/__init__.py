@@ -1,0 +1,1 @@
+"""The runtime inside real ``celery worker`` and ``celery beat`` processes, with real brokers."""

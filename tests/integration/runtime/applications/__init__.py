@@ -1,0 +1,1 @@
+"""Celery applications for the runtime's tests; they run in environments that have Celery."""

@@ -1,0 +1,101 @@
+"""URLs and settings of the CeleryCluster are in force before any task binds, whatever the application's code says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import pytest
+from redis import Redis
+
+from tests.integration.runtime.conftest import PASSWORD, PodMaker
+from tests.integration.runtime.pods import Pod, send, wait_for_entries
+from tests.integration.servers import RabbitServer, RedisServer, wait_until
+
+
+def told(pod: Pod, broker: str, ledger: Redis) -> dict[str, Any]:
+    """What the task shop.tell says about the settings in force."""
+    send(broker, "shop.tell", "told")
+    wait_until(lambda: ledger.llen("told") > 0, timeout=15.0, what="shop.tell")
+    pod.wait_for("/readyz")
+    document: dict[str, Any] = json.loads(cast("bytes", ledger.lpop("told")))
+    return document
+
+
+def test_settings_beat_the_code_and_keep_their_types(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    config = {
+        "task.acks_late": True,
+        "CELERY_TASK_RESULT_EXPIRES": 90.5,
+        "worker_prefetch_multiplier": 1,
+        "task_routes": {"shop.*": {"queue": "celery"}},
+        "my_own_setting": [1, "two", None],
+    }
+    pod = make_pod(broker=empty_broker.url(), settings={"config": config}).start().wait_for("/readyz")
+
+    facts = told(pod, empty_broker.url(), ledger)
+
+    assert facts["task_acks_late"] is True
+    assert facts["bound_acks_late"] is True, "the task touched at import has the code's acks_late"
+    assert facts["bound_in_signal"] is True, "the task bound by on_after_configure has the code's acks_late"
+    assert facts["worker_prefetch_multiplier"] == 1
+    assert facts["result_expires"] == 90.5
+    assert facts["task_routes"] == {"shop.*": {"queue": "celery"}}
+    assert facts["my_own_setting"] == [1, "two", None]
+    assert facts["broker_connection_max_retries"] is None
+    assert facts["broker_transport_options"] == {
+        "socket_timeout": 7, "socket_keepalive": True, "health_check_interval": 25,
+    }, "the application's own keys stay, missing ones are ours"  # fmt: skip
+    assert facts["secrets"] == []
+    assert pod.status()["effective"]["task_acks_late"] is True
+
+
+@pytest.mark.parametrize("transport", ["redis", "amqp"])
+def test_addresses_in_parts_are_composed_and_secrets_never_printed(
+    transport: str, make_pod: PodMaker, empty_broker: RedisServer, rabbit: RabbitServer, ledger: Redis
+) -> None:
+    parts = {
+        "redis": {"scheme": "redis", "host": "127.0.0.1", "port": empty_broker.port, "database": "0"},
+        "amqp": {"scheme": "amqp", "host": "127.0.0.1", "port": rabbit.port, "database": "/"},
+    }[transport]
+    env = {
+        "CELERY_OPERATOR_BROKER_PARTS": json.dumps(parts),
+        "CELERY_OPERATOR_BROKER_USERNAME": "" if transport == "redis" else "shop",
+        "CELERY_OPERATOR_BROKER_PASSWORD": PASSWORD,
+        "CELERY_OPERATOR_RESULT_BACKEND_PARTS": json.dumps(
+            {"scheme": "redis", "host": "127.0.0.1", "port": empty_broker.port, "database": "1"}
+        ),
+        "CELERY_OPERATOR_RESULT_BACKEND_PASSWORD": PASSWORD,
+        "CELERY_OPERATOR_RESULT_BACKEND_DISABLED": "0",
+        "BROKER_URL": "redis://127.0.0.1:1/5",  # the CLI of Celery would take it
+        "RESULT_BACKEND": "redis://127.0.0.1:1/5",
+    }
+    pod = make_pod(env=env).start("-l", "DEBUG").wait_for("/readyz")
+    url = empty_broker.url() if transport == "redis" else rabbit.url()
+
+    send(url, "shop.record", "composed")
+    wait_for_entries(ledger, "composed", 1)
+
+    with Redis.from_url(empty_broker.url(1)) as backend:
+        wait_until(lambda: backend.keys("celery-task-meta-*") != [], timeout=5.0, what="a result in database 1")
+    seen = pod.output() + Path(f"/proc/{pod.pid}/cmdline").read_text() + pod.get("/status").text
+    assert_no_secret(seen)
+
+
+def assert_no_secret(text: str) -> None:
+    """Neither the password, nor its encoded form, nor a distinctive half of it."""
+    for spelling in (PASSWORD, quote(PASSWORD, safe=""), "w/0%rd", "%rd#1", "0%25rd"):
+        assert spelling not in text
+
+
+def test_at_least_once_acknowledges_late(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
+    pod = make_pod(broker=empty_broker.url(), settings={"taskDelivery": "AtLeastOnce"}).start().wait_for("/readyz")
+    facts = told(pod, empty_broker.url(), ledger)
+    assert facts["bound_acks_late"] is True
+    effective = pod.status()["effective"]
+    assert effective["worker_cancel_long_running_tasks_on_connection_loss"] is True
+    assert effective["task_retry_on_worker_lost"] is True
+    assert effective["worker_disable_prefetch"] is True

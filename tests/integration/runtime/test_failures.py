@@ -1,0 +1,107 @@
+"""An application that cannot start says why in its termination message, ends with 78 and shows no secret."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.integration.runtime.conftest import PASSWORD, PodMaker
+from tests.integration.runtime.test_configuration import assert_no_secret
+from tests.integration.servers import RedisServer
+
+BROKEN = {
+    "missing_dependency": ("import no_such_package\n", "AppImportFailed", "ModuleNotFoundError"),
+    "raises": (
+        "import os\nraise RuntimeError('cannot use ' + os.environ['CELERY_BROKER_URL'])\n",
+        "AppImportFailed",
+        "RuntimeError",
+    ),
+    "exits": ("import sys\nsys.exit(0)\n", "AppImportFailed", "SystemExit"),
+    "no_app": ("x = 1\n", "AppNotFound", "AttributeError"),
+    "wrong_attribute": ("app = 3\n", "AppNotFound", None),
+    "bad_attribute_access": ("import os\nos.no_such_thing\n", "AppImportFailed", "AttributeError"),
+    "bad_settings": (
+        "from celery import Celery\napp = Celery('a')\napp.config_from_object('no_such_settings')\n",
+        "ConfigInvalid",
+        "ModuleNotFoundError",
+    ),
+    "bad_tasks": (
+        "from celery import Celery\napp = Celery('a', include=['no_such_tasks'])\n",
+        "AppImportFailed",
+        "ModuleNotFoundError",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_application_is_named(case: str, make_pod: PodMaker, broker: RedisServer, tmp_path: Path) -> None:
+    source, reason, exception = BROKEN[case]
+    (tmp_path / f"{case}.py").write_text(source)
+    pod = make_pod(broker=broker.url(), app=case, applications=tmp_path).start()
+
+    assert pod.ended() == 78
+
+    message = pod.termination_message()
+    assert message["celeryOperator"] == 1
+    assert message["reason"] == reason
+    assert message["exception"] == exception
+    assert message["module"] == case
+    assert message["message"]
+    assert len(message["message"]) <= 300
+    assert "\n" not in message["message"]
+    assert f"celery-operator: {reason}: " in pod.output()
+    assert_no_secret(pod.output() + pod.termination_log.read_text())
+    assert "redis://" not in pod.output() + pod.termination_log.read_text()
+
+
+def test_a_module_that_is_not_there(make_pod: PodMaker, broker: RedisServer) -> None:
+    pod = make_pod(broker=broker.url(), app="nowhere.celery").start()
+    assert pod.ended() == 78
+    assert pod.termination_message()["reason"] == "AppNotFound"
+    assert pod.termination_message()["module"] == "nowhere.celery"
+
+
+@pytest.mark.parametrize("component", ["worker", "beat"])
+def test_a_taken_probe_port(component: str, make_pod: PodMaker, broker: RedisServer) -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        pod = make_pod(broker=broker.url(), component=component)
+        pod.port = squatter.getsockname()[1]
+        pod.start()
+        assert pod.ended() == 78
+    assert pod.termination_message()["reason"] == "PortTaken"
+    assert str(pod.port) in pod.termination_message()["message"]
+
+
+def test_an_image_without_celery(make_pod: PodMaker, broker: RedisServer) -> None:
+    pod = make_pod(broker=broker.url(), celery="empty").start()
+    assert pod.ended() == 78
+    assert pod.termination_message()["reason"] == "CeleryMissing"
+
+
+def test_kombu_and_redis_py_of_different_times(make_pod: PodMaker, broker: RedisServer) -> None:
+    """What `pip install celery[redis]==5.3.6` brings today."""
+    pod = make_pod(broker=broker.url(), celery="mismatch").start()
+    assert pod.ended() == 78
+    message = pod.termination_message()
+    assert message["reason"] == "UnsupportedVersion"
+    assert "kombu 5.7.0" in message["message"]
+    assert "redis 5.3.1" in message["message"]
+
+
+def test_settings_that_are_not_for_this_container(make_pod: PodMaker, broker: RedisServer) -> None:
+    pod = make_pod(broker=broker.url(), settings={"component": "beat"}).start()
+    assert pod.ended() == 78
+    assert pod.termination_message()["reason"] == "ConfigInvalid"
+
+
+def test_a_pool_whose_package_is_missing(make_pod: PodMaker, broker: RedisServer) -> None:
+    pod = make_pod(broker=broker.url(), celery="celery-5.3", settings={"pool": "gevent"}).start()
+    assert pod.ended() == 78
+    message = pod.termination_message()
+    assert message["reason"] == "StartFailed"
+    assert "gevent" in message["message"]
+    assert PASSWORD not in pod.output()

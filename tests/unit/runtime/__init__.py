@@ -1,0 +1,1 @@
+"""Decisions of the runtime that need no Celery."""

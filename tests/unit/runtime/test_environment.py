@@ -1,0 +1,78 @@
+"""Addresses and settings as they reach a pod."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_operator.runtime import environment
+from celery_operator.runtime.failures import StartError
+
+REDIS = {"scheme": "redis", "host": "quickstart-redis", "port": 6379, "database": "0"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "username", "password", "url"),
+    [
+        (REDIS, "", "", "redis://quickstart-redis:6379/0"),
+        (REDIS, "", "p@ss:w/0%", "redis://:p%40ss%3Aw%2F0%25@quickstart-redis:6379/0"),
+        (REDIS, "me", "x", "redis://me:x@quickstart-redis:6379/0"),
+        ({"scheme": "amqp", "host": "r", "port": 5672, "database": "/"}, "u", "p", "amqp://u:p@r:5672/%2F"),
+        ({"scheme": "amqp", "host": "r", "vhost": "a/b"}, "u", "p", "amqp://u:p@r/a%2Fb"),
+        ({"scheme": "redis", "host": "fd00::1", "port": 6379}, "", "", "redis://[fd00::1]:6379"),
+    ],
+)
+def test_addresses_are_composed(parts: dict[str, Any], username: str, password: str, url: str) -> None:
+    assert environment.compose(parts, username, password) == url
+
+
+@given(username=st.text(min_size=1), password=st.text(min_size=1))
+def test_no_password_changes_the_address(username: str, password: str) -> None:
+    split = urlsplit(environment.compose(REDIS, username, password))
+    assert split.hostname == "quickstart-redis"
+    assert split.port == 6379
+    assert unquote(split.username or "") == username
+    assert unquote(split.password or "") == password
+
+
+def settings(**more: Any) -> str:
+    """CELERY_OPERATOR_SETTINGS of a worker."""
+    return json.dumps({"protocol": 1, "cluster": "quickstart", "component": "worker", **more})
+
+
+def test_celery_gets_its_variables_and_ours_with_secrets_go() -> None:
+    environ = {
+        "CELERY_OPERATOR_SETTINGS": settings(),
+        "CELERY_OPERATOR_BROKER_PARTS": json.dumps(REDIS),
+        "CELERY_OPERATOR_BROKER_PASSWORD": "s3cret/",
+        "CELERY_OPERATOR_RESULT_BACKEND_URL": "rediss://r:6379/1",
+    }
+    environment.publish(environment.read("worker", environ), environ)
+    broker = "redis://:s3cret%2F@quickstart-redis:6379/0"
+    assert environ["CELERY_BROKER_URL"] == broker
+    assert environ["CELERY_BROKER_READ_URL"] == broker
+    assert environ["CELERY_BROKER_WRITE_URL"] == broker
+    assert environ["CELERY_RESULT_BACKEND"] == "rediss://r:6379/1?ssl_cert_reqs=CERT_REQUIRED"
+    assert not [name for name in environ if name.startswith("CELERY_OPERATOR_") and "PASSWORD" in name]
+    assert "CELERY_OPERATOR_RESULT_BACKEND_URL" not in environ
+
+
+def test_a_disabled_backend_and_an_absent_one_differ() -> None:
+    base = {"CELERY_OPERATOR_SETTINGS": settings()}
+    assert environment.read("worker", base).result_backend is None
+    disabled = {**base, "CELERY_OPERATOR_RESULT_BACKEND_DISABLED": "1"}
+    assert environment.read("worker", disabled).result_backend == "disabled://"
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{", "[]", settings(protocol=2), settings(component="beat"), settings(beat={"schedule": [{}]})]
+)
+def test_settings_that_cannot_be_understood_are_refused(text: str | None) -> None:
+    with pytest.raises(StartError) as refused:
+        environment.read("worker", {"CELERY_OPERATOR_SETTINGS": text} if text is not None else {})
+    assert refused.value.reason == "ConfigInvalid"
