@@ -1,0 +1,1 @@
+"""The Helm chart, and the generator of what is made from it and from the CRD."""

@@ -1,0 +1,31 @@
+{{- /*
+What the operator may do to CeleryClusters and their children: exactly the verbs that it uses, which a test compares.
+Secrets can be read one at a time by their names; they are never listed or watched.
+*/ -}}
+{{- define "celery-operator.rules" -}}
+- apiGroups: [celery-operator.dev]
+  resources: [celeryclusters]
+  verbs: [list, watch]
+- apiGroups: [celery-operator.dev]
+  resources: [celeryclusters/status]
+  verbs: [patch]
+# Asked for by the admission plugin OwnerReferencesPermissionEnforcement: children block the deletion of their owner.
+- apiGroups: [celery-operator.dev]
+  resources: [celeryclusters/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -1,0 +1,1 @@
+"""Tests of what users install: versions, rights and samples, without a cluster."""
