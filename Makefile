@@ -54,6 +54,7 @@ generate: $(READY) ## Write every generated file anew
 	@$(RUN) -m celery_operator.api.schema --write $(CRD)
 	@$(RUN) -m docs.generate --write
 	@$(RUN) -m charts.generate --write
+	@$(RUN) -m tests.unit.desired.golden_files
 
 lock: $(READY) ## Write the lock files anew from pyproject.toml and worker_image/requirements.in
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -103,7 +104,7 @@ load: $(READY) ## Load IMAGE=oci-archive-or-name into the cluster
 
 deploy: $(READY) images ## Install the operator by Helm into the cluster (NAMESPACE=celery-operator)
 	@"$$($(RUN) -m tests.cluster tool helm)" upgrade --install celery-operator charts/celery-operator \
-		--kubeconfig "$$($(RUN) -m tests.cluster kubeconfig)" --namespace $(NAMESPACE) --create-namespace --wait --timeout 3m
+		--kubeconfig "$$($(RUN) -m tests.cluster kubeconfig)" --namespace $(NAMESPACE) --create-namespace --take-ownership --wait --timeout 3m
 
 undeploy: $(READY) ## Remove the operator again; CeleryClusters and their children stay
 	@"$$($(RUN) -m tests.cluster tool helm)" uninstall celery-operator \

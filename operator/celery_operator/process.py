@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from celery_operator import handlers
 from celery_operator.api.cluster import CeleryCluster
@@ -178,6 +179,8 @@ class Operator:
                 on_gone=self._forget,
                 on_watch_event=self._metrics.observe_watch_event,
             ),
+            # Its own guess asks for the user's name, which a pod's user need not have.
+            identity=Identity(self._settings.identity),
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,

@@ -24,6 +24,7 @@ def kubeconfig() -> Path:
     cluster = provider()
     cluster.up()
     path = cluster.kubeconfig()
+    _refuse_an_installed_operator(path)
     kubectl = Kubectl(tool("kubectl"), path, namespace="default")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD)
     kubectl("wait", "--for=condition=Established", "crd/celeryclusters.celery-operator.dev", "--timeout=30s")
@@ -61,3 +62,13 @@ def operator(kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Opera
     process.start()
     yield process
     process.stop()
+
+
+def _refuse_an_installed_operator(kubeconfig: Path) -> None:
+    """An operator that serves all namespaces would serve the tests' too, beside the one under test."""
+    kubectl = Kubectl(tool("kubectl"), kubeconfig, namespace="default")
+    found = kubectl("get", "clusterrolebindings", "-l", "app.kubernetes.io/name=celery-operator", "-o", "name")
+    if found.strip():
+        pytest.exit(
+            f"an operator is installed in this cluster for all namespaces; run: make undeploy ({found.strip()})"
+        )

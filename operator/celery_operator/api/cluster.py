@@ -45,7 +45,7 @@ class CeleryClusterSpec(ApiModel):
     """Celery settings for workers and beat, for example {task_track_started: true}. They win over the
     application's code. Settings that have a field here are refused."""
     env: EnvList | None = None
-    """Environment variables of workers and beat."""
+    """Environment variables of workers and beat. POD_NAME, POD_NAMESPACE and POD_UID are set by the operator."""
     env_from: EnvFromList | None = None
     """Secrets and ConfigMaps whose keys become environment variables of workers and beat."""
     service_account_name: ObjectName | None = None

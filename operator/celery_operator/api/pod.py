@@ -41,10 +41,19 @@ class SecretKeyReference(ApiModel):
     """When true, the pod also starts without the Secret or the key."""
 
 
+class RequiredSecretKey(ApiModel):
+    """One key of a Secret in the CeleryCluster's namespace, without which nothing can run."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: Key
+    """Key within the Secret's data."""
+
+
 class SecretKeySource(ApiModel):
     """A value that is read from a Secret by the kubelet; it is never copied by the operator."""
 
-    secret_key_ref: SecretKeyReference
+    secret_key_ref: RequiredSecretKey
     """The Secret's key that holds the value."""
 
 

@@ -86,7 +86,7 @@ def quantity(value: int | str) -> Decimal:
 
     Raises ValueError when the text is not a quantity.
     """
-    match = _QUANTITY.match(str(value))
+    match = _QUANTITY.fullmatch(str(value))
     if match is None or match[2] not in _MULTIPLIERS:
         raise ValueError(f"{value!r} is not a quantity such as 800Mi, 0.5 or 250m")
     return Decimal(match[1]) * _MULTIPLIERS[match[2]]

@@ -13,6 +13,7 @@ from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.api.scalars import quantity, seconds
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import names
+from celery_operator.desired.connections import escape
 from celery_operator.desired.runtime_configmap import MOUNT_PATH
 
 BEAT_DATA_PATH: Final = "/var/lib/celery-beat"
@@ -30,7 +31,7 @@ def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:
     """The arguments of `celery worker` for a group."""
     args = ["-A", spec.app, "-n", names.node(group.name, "$(POD_NAME)")]
     if group.queues:
-        args += ["-Q", ",".join(group.queues)]
+        args += ["-Q", escape(",".join(group.queues))]
     args += ["-P", group.pool or "prefork", "-c", str(concurrency(group))]
     if group.prefetch_multiplier is not None:
         args += ["--prefetch-multiplier", str(group.prefetch_multiplier)]
@@ -50,7 +51,10 @@ def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:
 
 
 def beat(spec: CeleryClusterSpec, settings: Beat) -> list[str]:
-    """The arguments of `celery beat`: no pidfile, which a killed pod would leave behind on its volume."""
+    """The arguments of `celery beat`: no pidfile, which a killed pod would leave behind on its volume.
+
+    `--max-interval` takes whole seconds only (celery/bin/beat.py), and 0 would mean its default.
+    """
     return [
         "-A",
         spec.app,
@@ -58,7 +62,7 @@ def beat(spec: CeleryClusterSpec, settings: Beat) -> list[str]:
         f"{BEAT_DATA_PATH}/schedule",
         "--pidfile=",
         "--max-interval",
-        _seconds(settings.max_interval or DEFAULT_MAX_INTERVAL),
+        str(max(1, int(seconds(settings.max_interval or DEFAULT_MAX_INTERVAL)))),
         "-l",
         settings.log_level or DEFAULT_LOG_LEVEL,
     ]

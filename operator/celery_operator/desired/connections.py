@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from celery_operator.api.broker import Broker, ResultBackend
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
-from celery_operator.api.pod import SecretKeyReference
+from celery_operator.api.pod import RequiredSecretKey
 from celery_operator.desired import names
 
 REDIS_PORT: Final = 6379
@@ -22,7 +22,7 @@ class Connection:
     """Where to connect to: a plain URL, a Secret's key with a URL, or a database of the managed Redis."""
 
     url: str | None = None
-    url_from: SecretKeyReference | None = None
+    url_from: RequiredSecretKey | None = None
     managed_database: str | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 from celery_operator.api.beat import Beat, ScheduleEntry
@@ -53,7 +54,7 @@ def grace_period(group: WorkerGroup) -> int:
     """Seconds between SIGTERM and SIGKILL: the time limit and a margin, else five minutes."""
     if group.time_limit is None:
         return _DEFAULT_GRACE_SECONDS
-    return int(seconds(group.time_limit)) + _GRACE_MARGIN_SECONDS
+    return math.ceil(seconds(group.time_limit)) + _GRACE_MARGIN_SECONDS
 
 
 def _common(cluster: CeleryCluster, component: str) -> dict[str, Any]:

@@ -71,9 +71,16 @@ def _service(cluster: CeleryCluster) -> dict[str, Any]:
 
 def _stateful_set(cluster: CeleryCluster, redis: ManagedRedis, secret_uid: str) -> dict[str, Any]:
     name = names.redis(cluster.metadata.name)
+    spec = cluster.spec
+    pod_metadata = {
+        "labels": {**(spec.pod_labels or {}), **labels(cluster, COMPONENT)},
+        "annotations": {**(spec.pod_annotations or {}), RESTARTED_BY: secret_uid},
+    }
+    pull_secrets = [{"name": secret.name} for secret in spec.image_pull_secrets or []]
     template = {
-        "metadata": {"labels": labels(cluster, COMPONENT), "annotations": {RESTARTED_BY: secret_uid}},
+        "metadata": pod_metadata,
         "spec": {
+            **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
             "serviceAccountName": names.service_account(cluster.metadata.name),
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,

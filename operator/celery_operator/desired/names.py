@@ -5,6 +5,8 @@ from __future__ import annotations
 from celery_operator.desired.digest import digest
 
 MAX_LENGTH = 63
+STATEFUL_SET_MAX_LENGTH = 52
+"""A StatefulSet's pods carry `<name>-<10 characters>` in the label controller-revision-hash, which takes 63."""
 _HASH_LENGTH = 8
 _WORKER = "-worker-"
 _SINGLES = ("-beat", "-flower", "-redis")
@@ -17,12 +19,12 @@ def worker(cluster: str, group: str) -> str:
 
 def beat(cluster: str) -> str:
     """The StatefulSet of beat and its claim: `<cluster>-beat`."""
-    return _fit(f"{cluster}-beat", (cluster, "beat", ""))
+    return _fit(f"{cluster}-beat", (cluster, "beat", ""), STATEFUL_SET_MAX_LENGTH)
 
 
 def redis(cluster: str) -> str:
     """The managed Redis with its Service, Secret and claim: `<cluster>-redis`."""
-    return _fit(f"{cluster}-redis", (cluster, "redis", ""))
+    return _fit(f"{cluster}-redis", (cluster, "redis", ""), STATEFUL_SET_MAX_LENGTH)
 
 
 def runtime(cluster: str, content_hash: str) -> str:
@@ -40,12 +42,12 @@ def node(group: str, pod: str) -> str:
     return f"{group}@{pod}"
 
 
-def _fit(name: str, identity: tuple[str, str, str]) -> str:
+def _fit(name: str, identity: tuple[str, str, str], limit: int = MAX_LENGTH) -> str:
     """The name, or its beginning and a hash of what it stands for, where it is too long or ambiguous."""
-    if len(name) <= MAX_LENGTH and _readings(name) == 1:
+    if len(name) <= limit and _readings(name) == 1:
         return name
     suffix = "-" + digest(identity, length=_HASH_LENGTH)
-    return name[: MAX_LENGTH - len(suffix)].rstrip("-") + suffix
+    return name[: limit - len(suffix)].rstrip("-") + suffix
 
 
 def _readings(name: str) -> int:

@@ -11,12 +11,15 @@ from celery_operator.api.pod import URL_VARIABLES, PodTemplate, Resources
 from celery_operator.desired import connections, launch_settings, names, runtime_configmap
 from celery_operator.desired.metadata import labels
 from celery_operator.desired.runtime_configmap import Runtime
-from celery_operator.desired.strategic_merge import MergeError, merge
+from celery_operator.desired.strategic_merge import PATCH_DIRECTIVE, MergeError, merge
 
 PROBE_PORT_NAME: Final = "probes"
 RESTARTED_BY: Final = "celery-operator.dev/redis-secret"
 _OWNED_CONTAINER_KEYS: Final = frozenset({"name", "command", "args"})
 _OWNED_POD_KEYS: Final = frozenset({"restartPolicy"})
+_IDENTITY: Final = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
+"""The pod's own fields that every container knows, by the names of their variables."""
+_NO_DIRECTIVE: Final = "$patch would remove what the operator needs here; name the fields to change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +64,15 @@ def template(
     """
     metadata = _metadata(cluster, container, surroundings)
     base = {"metadata": metadata, "spec": _spec(cluster, container, child, surroundings)}
-    for source, where in ((cluster.spec.pod_template, "spec.podTemplate"), (container.pod_template, "podTemplate")):
+    own = f"spec.{container.component}" if container.group is None else f"spec.workers[{container.group}]"
+    for source, where in (
+        (cluster.spec.pod_template, "spec.podTemplate"),
+        (container.pod_template, f"{own}.podTemplate"),
+    ):
         if source is not None:
             patch = source.model_dump(by_alias=True, exclude_none=True)
             _refuse_owned(patch.get("spec", {}), container.component, where)
+            _refuse_owned_labels(patch.get("metadata", {}).get("labels", {}), where)
             base = merge(base, patch, path=where)
     return base
 
@@ -130,19 +138,11 @@ def _container(cluster: CeleryCluster, container: CeleryContainer) -> dict[str, 
 
 def _environment(cluster: CeleryCluster, container: CeleryContainer) -> list[dict[str, Any]]:
     """The pod's identity first, so that the user's variables can refer to it; what the launcher reads last."""
-    identity = [
-        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
-        for name, path in (
-            ("POD_NAME", "metadata.name"),
-            ("POD_NAMESPACE", "metadata.namespace"),
-            ("POD_UID", "metadata.uid"),
-        )
-    ]
-    own = {variable["name"] for variable in identity}
+    identity = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _IDENTITY.items()]
     user = [
         variable.model_dump(by_alias=True, exclude_none=True)
         for variable in cluster.spec.env or []
-        if variable.name not in own
+        if variable.name not in _IDENTITY
     ]
     settings = connections.escape(launch_settings.render(container.settings))
     return [
@@ -191,20 +191,47 @@ def _container_security(cluster: CeleryCluster) -> dict[str, Any]:
 
 def _refuse_owned(spec: dict[str, Any], component: str, where: str) -> None:
     """Refuse what would break the contract between operator, launcher and probes."""
+    if PATCH_DIRECTIVE in spec:
+        raise MergeError(f"{where}.spec", _NO_DIRECTIVE)
     for key in _OWNED_POD_KEYS & spec.keys():
         raise MergeError(f"{where}.spec.{key}", "belongs to the operator; remove it")
-    containers = spec.get("containers", [])
-    if not isinstance(containers, list):
-        raise MergeError(f"{where}.spec.containers", "must be a list of containers")
-    for container in containers:
-        if not isinstance(container, dict) or container.get("name") != component:
-            continue
-        path = f"{where}.spec.containers[{component}]"
-        for key in (_OWNED_CONTAINER_KEYS - {"name"}) & container.keys():
-            raise MergeError(f"{path}.{key}", "belongs to the operator; use spec.command or extraArgs")
-        for variable in container.get("env", []):
-            name = variable.get("name", "") if isinstance(variable, dict) else ""
-            if name.startswith("CELERY_OPERATOR_") or name in URL_VARIABLES:
-                raise MergeError(
-                    f"{path}.env[{name}]", "belongs to the operator; use spec.broker or spec.resultBackend"
-                )
+    _refuse_owned_entries(spec, "volumes", "name", runtime_configmap.VOLUME, f"{where}.spec")
+    for container in _objects(spec, "containers", f"{where}.spec"):
+        if container.get("name") == component:
+            _refuse_owned_of_container(container, f"{where}.spec.containers[{component}]")
+
+
+def _refuse_owned_of_container(container: dict[str, Any], path: str) -> None:
+    if PATCH_DIRECTIVE in container:
+        raise MergeError(path, _NO_DIRECTIVE)
+    for key in (_OWNED_CONTAINER_KEYS - {"name"}) & container.keys():
+        raise MergeError(f"{path}.{key}", "belongs to the operator; use spec.command or extraArgs")
+    _refuse_owned_entries(container, "volumeMounts", "mountPath", runtime_configmap.MOUNT_PATH, path)
+    _refuse_owned_entries(container, "ports", "containerPort", launch_settings.PROBE_PORT, path)
+    for variable in _objects(container, "env", path):
+        name = str(variable.get("name"))
+        if name in _IDENTITY:
+            raise MergeError(f"{path}.env[{name}]", "belongs to the operator; use another name")
+        if name.startswith("CELERY_OPERATOR_") or name in URL_VARIABLES:
+            raise MergeError(f"{path}.env[{name}]", "belongs to the operator; use spec.broker or spec.resultBackend")
+
+
+def _refuse_owned_entries(patch: dict[str, Any], field: str, key: str, owned: object, path: str) -> None:
+    for entry in _objects(patch, field, path):
+        if entry.get(key) == owned:
+            raise MergeError(f"{path}.{field}[{owned}]", "belongs to the operator; remove it")
+
+
+def _objects(patch: dict[str, Any], field: str, path: str) -> list[dict[str, Any]]:
+    """The objects of a list that must not be emptied by a null, because some of its entries are ours."""
+    found = patch.get(field, [])
+    if not isinstance(found, list):
+        raise MergeError(f"{path}.{field}", "must be a list")
+    return [entry for entry in found if isinstance(entry, dict)]
+
+
+def _refuse_owned_labels(labels_: dict[str, str], where: str) -> None:
+    """The CRD refuses them as well; here they could break selectors, so nothing is left to its version."""
+    for name in labels_:
+        if name.startswith(("celery-operator.dev/", "app.kubernetes.io/")):
+            raise MergeError(f"{where}.metadata.labels[{name}]", "belongs to the operator; use another prefix")

@@ -23,6 +23,7 @@ MERGE_KEYS: Final[dict[str, str]] = {
     "hostAliases": "ip",
     "topologySpreadConstraints": "topologyKey",
     "resourceClaims": "name",
+    "schedulingGates": "name",
 }
 
 
@@ -37,22 +38,29 @@ class MergeError(ValueError):
 def merge(base: dict[str, Any], patch: dict[str, Any], *, path: str = "podTemplate") -> dict[str, Any]:
     """`base` with `patch` merged over it; neither is changed.
 
-    A null removes the key, `$patch: delete` an entry of a list, `$patch: replace` replaces a whole object.
-    Raises MergeError where the patch has another shape than the list or object that it is merged into.
+    A null removes the key, `$patch: delete` an entry of a list or a whole object, `$patch: replace` replaces a
+    whole object. Raises MergeError where the patch has another shape than the list or object that it is merged
+    into, and for any other directive.
     """
-    if patch.get(PATCH_DIRECTIVE) == "replace":
-        return {key: value for key, value in patch.items() if key != PATCH_DIRECTIVE}
+    if _directive(patch, path) == "replace":
+        base = {}
     out = dict(base)
     for key, value in patch.items():
         where = f"{path}.{key}"
+        current = out.get(key)
+        if key == PATCH_DIRECTIVE:
+            continue
         if value is None:
             out.pop(key, None)
-        elif isinstance(value, dict):
-            current = out.get(key)
-            out[key] = merge(current if isinstance(current, dict) else {}, value, path=where)
+            continue
+        _same_shape(current, value, where)
+        if isinstance(value, dict):
+            if _directive(value, where) == "delete":
+                out.pop(key, None)
+            else:
+                out[key] = merge(current or {}, value, path=where)
         elif isinstance(value, list) and key in MERGE_KEYS:
-            current = out.get(key)
-            out[key] = _merge_list(current if isinstance(current, list) else [], value, MERGE_KEYS[key], where)
+            out[key] = _merge_list(current or [], value, MERGE_KEYS[key], where)
         else:
             out[key] = value
     return out
@@ -60,14 +68,37 @@ def merge(base: dict[str, Any], patch: dict[str, Any], *, path: str = "podTempla
 
 def _merge_list(base: list[Any], patch: list[Any], merge_key: str, path: str) -> list[Any]:
     """Entries of `base` in their order, merged with those of `patch` of the same key; new ones come after."""
-    out = {entry[merge_key]: entry for entry in base}
+    out = {_key(entry, merge_key, path): entry for entry in base}
     for index, entry in enumerate(patch):
         where = f"{path}[{index}]"
-        if not isinstance(entry, dict) or merge_key not in entry:
-            raise MergeError(where, f"each entry must be an object with {merge_key!r}")
-        key = entry[merge_key]
-        if entry.get(PATCH_DIRECTIVE) == "delete":
+        key = _key(entry, merge_key, where)
+        if _directive(entry, where) == "delete":
             out.pop(key, None)
         else:
             out[key] = merge(out.get(key, {}), entry, path=where)
     return list(out.values())
+
+
+def _key(entry: Any, merge_key: str, path: str) -> str | int:
+    """What an entry of a list is known by."""
+    key = entry.get(merge_key) if isinstance(entry, dict) else None
+    if not isinstance(key, str | int):
+        raise MergeError(path, f"each entry must be an object with {merge_key!r}")
+    return key
+
+
+def _directive(patch: dict[str, Any], path: str) -> str:
+    """What is to be done with an object. kubectl's directives for lists of plain values are not known here."""
+    unknown = sorted(key for key in patch if key.startswith("$") and key != PATCH_DIRECTIVE)
+    if unknown:
+        raise MergeError(path, f"{unknown[0]} is not supported; write the whole list, or use $patch")
+    directive = patch.get(PATCH_DIRECTIVE, "merge")
+    if directive not in ("merge", "replace", "delete"):
+        raise MergeError(path, "$patch must be merge, replace or delete")
+    return str(directive)
+
+
+def _same_shape(current: Any, value: Any, path: str) -> None:
+    for shape, word in ((list, "a list"), (dict, "an object")):
+        if current is not None and isinstance(current, shape) != isinstance(value, shape):
+            raise MergeError(path, f"must {'' if isinstance(current, shape) else 'not '}be {word}")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery_operator.desired.digest import digest
-from celery_operator.kube.objects import CONFIG_MAP, POD, Kind, Manifest, ObjectRef
+from celery_operator.kube.objects import CONFIG_MAP, DEPLOYMENT, POD, Kind, Manifest, ObjectRef
 from celery_operator.observe.key import ClusterKey
 
 
@@ -25,7 +25,10 @@ class ObjectCache:
         self._dropped: dict[ObjectRef, int] = {}
 
     def put(self, manifest: Manifest) -> ClusterKey | None:
-        """Keep the object if it is newer than what is known; the key of its CeleryCluster if that changed anything."""
+        """Keep the object if it is newer than what is known; the key of its CeleryCluster if that changed anything.
+
+        Where somebody changed the label that names the CeleryCluster, that is the former one: it has to repair it.
+        """
         ref = ObjectRef.of(manifest)
         version = _version(manifest)
         if version <= self._dropped.get(ref, -1):
@@ -33,12 +36,13 @@ class ObjectCache:
         known = self._objects.get(ref)
         if known is not None and version <= _version(known):
             return None
+        former = self._forget(ref)
         stripped = strip(manifest)
         self._objects[ref] = stripped
         key = self._key(ref, stripped)
         if key is not None and ref.kind != self._cluster_kind:
             self._children[key].add(ref)
-        return key
+        return former or key
 
     def drop(self, manifest: Manifest) -> ClusterKey | None:
         """Forget a deleted object; the key of its CeleryCluster if it was known."""
@@ -115,7 +119,8 @@ def strip(manifest: Manifest) -> Manifest:
 def live_digest(manifest: Manifest) -> str:
     """A hash over what an apply could have set: labels, annotations, owners and everything outside metadata.
 
-    Status and the replicas are left out: the first is not ours, the second has a field manager of its own.
+    Status and a Deployment's replicas are left out: the first is not ours, the second have a field manager of their
+    own. A StatefulSet's replicas count: a second beat would be drift.
     """
     metadata = manifest["metadata"]
     annotations = {
@@ -124,7 +129,7 @@ def live_digest(manifest: Manifest) -> str:
         if not key.startswith("deployment.kubernetes.io/")
     }
     body = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    if isinstance(body.get("spec"), dict):
+    if ObjectRef.of(manifest).kind == DEPLOYMENT and isinstance(body.get("spec"), dict):
         body["spec"] = {key: value for key, value in body["spec"].items() if key != "replicas"}
     return digest([metadata.get("labels"), annotations, metadata.get("ownerReferences"), body])
 
@@ -136,7 +141,7 @@ def _strip_pod(manifest: Manifest) -> dict[str, Any]:
         "spec": {"volumes": volumes, "nodeName": spec.get("nodeName")},
         "status": {
             key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "containerStatuses")
+            for key in ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
             if key in status
         },
     }

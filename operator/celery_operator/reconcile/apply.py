@@ -10,12 +10,12 @@ from typing import Final
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import managed_redis
 from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import Conflict, Invalid
+from celery_operator.kube.errors import ApiError, Conflict, Invalid
 from celery_operator.kube.objects import Manifest, ObjectRef
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.snapshot import Applied
-from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Plan
+from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Delete, Plan
 
 _LOG = logging.getLogger(__name__)
 _PASSWORD_BYTES: Final = 24
@@ -65,9 +65,7 @@ class Applier:
         memory = self._memory.of(ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name))
         for step in plan.applies:
             memory[step.ref, step.manager] = await self._apply(step)
-        for deletion in plan.deletes:
-            await self._client.delete(deletion.ref, uid=deletion.uid)
-            _LOG.info("deleted %s, which is no longer wanted", deletion.ref)
+        await self._delete(plan.deletes)
         return False
 
     async def _dry_run(self, applies: tuple[Apply, ...]) -> None:
@@ -89,6 +87,18 @@ class Applier:
         self._cache.put(result)
         _LOG.info("applied %s", step.ref, extra={"manager": step.manager})
         return Applied(desired=step.desired, live=live_digest(result))
+
+    async def _delete(self, deletions: tuple[Delete, ...]) -> None:
+        """Delete each; one that is refused keeps none of the others, and is raised at the end."""
+        refused: list[ApiError] = []
+        for deletion in deletions:
+            try:
+                await self._client.delete(deletion.ref, uid=deletion.uid)
+                _LOG.info("deleted %s, which is no longer wanted", deletion.ref)
+            except ApiError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
 
     async def _create_redis_secret(self, cluster: CeleryCluster) -> None:
         """Create the managed Redis' password once; a Secret that is there already is never rewritten."""

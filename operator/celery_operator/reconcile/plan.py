@@ -86,18 +86,24 @@ class Plan:
 
 
 def make(snapshot: Snapshot) -> Plan:
-    """The plan for a snapshot. Applying it and planning again gives an empty plan."""
+    """The plan for a snapshot. Applying it and planning again gives an empty plan.
+
+    After a Deployment's creation it takes one plan more: the one that stops sending its replicas.
+    """
     cluster = snapshot.cluster
-    if cluster.spec.paused:
-        return Plan()
     found = problems.find(cluster)
     if found:
         return Plan(blocked=Blocked(reason="InvalidSpec", problems=found))
+    if cluster.spec.paused:
+        return Plan()
     if snapshot.missing_references:
         lines = snapshot.missing_references
         return Plan(blocked=Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
+    stranger = _strange_secret(snapshot)
+    if stranger is not None:
+        return Plan(taken=(stranger,), requeue_after=_RETRY_TAKEN_NAME)
     try:
-        desired = children.build(cluster, _surroundings(snapshot))
+        desired = _desired(snapshot)
     except MergeError as error:
         return Plan(blocked=Blocked(reason="InvalidSpec", problems=(str(error),)))
     return _compare(snapshot, desired)
@@ -119,19 +125,22 @@ def _current(snapshot: Snapshot) -> Surroundings:
     return Surroundings(runtime=snapshot.runtime, redis_secret_uid=secret_uid)
 
 
-def _surroundings(snapshot: Snapshot) -> Surroundings:
-    """With the runtime volumes that stay as they are, because nothing else of their pod template changes."""
+def _desired(snapshot: Snapshot) -> list[Manifest]:
+    """The children, with the older runtime for those of which nothing else changes: a new one alone rolls nothing."""
     current = _current(snapshot)
+    manifests = children.build(snapshot.cluster, current)
     kept = {}
-    for manifest in children.build(snapshot.cluster, current):
+    for manifest in manifests:
         ref = ObjectRef.of(manifest)
         live = snapshot.live.get(ref)
-        if live is None or ref.kind not in (DEPLOYMENT, STATEFUL_SET):
+        if live is None or ref.kind not in (DEPLOYMENT, STATEFUL_SET) or not owned(snapshot.cluster, live):
             continue
         volume = live_volume(live["spec"]["template"])
-        if volume is not None and _template_hash(live) == _template_hash(manifest) and _exists(snapshot, volume):
+        if volume is None or volume == live_volume(manifest["spec"]["template"]):
+            continue
+        if _template_hash(live) == _template_hash(manifest) and _exists(snapshot, volume):
             kept[ref.name] = volume
-    return replace(current, kept_volumes=kept)
+    return children.build(snapshot.cluster, replace(current, kept_volumes=kept)) if kept else manifests
 
 
 def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:
@@ -144,6 +153,19 @@ def _template_hash(manifest: Manifest) -> str | None:
     return None if value is None else str(value)
 
 
+def _strange_secret(snapshot: Snapshot) -> str | None:
+    """What to say when the managed Redis' password is somebody else's Secret: then no pod may be wired to it."""
+    secret = snapshot.redis_secret
+    wanted = connections.wants_managed_redis(snapshot.cluster.spec)
+    if secret is None or not wanted or owned(snapshot.cluster, secret):
+        return None
+    return _taken(ObjectRef.of(secret))
+
+
+def _taken(ref: ObjectRef) -> str:
+    return f"{ref.kind.kind} {ref.name!r} exists and belongs to somebody else; rename or delete it"
+
+
 def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
     applies: list[Apply] = []
     taken: list[str] = []
@@ -153,7 +175,7 @@ def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
         wanted.add(ref)
         live = snapshot.live.get(ref)
         if live is not None and not owned(snapshot.cluster, live):
-            taken.append(f"{ref.kind.kind} {ref.name!r} exists and belongs to somebody else; rename or delete it")
+            taken.append(_taken(ref))
         else:
             applies += _applies(snapshot, ref, manifest, live)
     return Plan(
@@ -196,7 +218,8 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
 def _if_changed(
     snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None, manager: str
 ) -> Iterator[Apply]:
-    desired = digest(manifest)
+    # The runtime's text is most of a pass's work, and its digest is in the ConfigMap's name already.
+    desired = digest({key: value for key, value in manifest.items() if key != "data"})
     if live is None or snapshot.applied.get((ref, manager)) != Applied(desired=desired, live=live_digest(live)):
         yield Apply(manifest=manifest, ref=ref, manager=manager, desired=desired)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.scalars import quantity
 from celery_operator.desired import connections, launch_settings
 
 OWNED_SETTINGS: Final = {
@@ -27,10 +28,21 @@ OWNED_SETTINGS: Final = {
 }
 """Celery settings (new and old names) that a field stands for, in lower case, and that field."""
 
+_BROKERS_WITHOUT_RESULTS: Final = ("amqp", "amqps", "pyamqp", "sqs")
+
+
+_LEAST_MEMORY: Final = 8 * 1024**2
+"""Bytes that a bare Python interpreter takes."""
+
 
 def find(cluster: CeleryCluster) -> tuple[str, ...]:
     """Every problem of the spec, one line each; empty when there is none."""
-    return (*_owned_settings(cluster), *_too_large(cluster))
+    return (
+        *_owned_settings(cluster),
+        *_no_result_backend(cluster),
+        *_too_little_memory(cluster),
+        *_too_large(cluster),
+    )
 
 
 def warnings(cluster: CeleryCluster) -> tuple[str, ...]:
@@ -40,9 +52,32 @@ def warnings(cluster: CeleryCluster) -> tuple[str, ...]:
 
 def _owned_settings(cluster: CeleryCluster) -> Iterator[str]:
     for name in cluster.spec.config or {}:
-        field = OWNED_SETTINGS.get(name.lower().replace(".", "_"))
+        plain = name.lower().replace(".", "_")
+        field = OWNED_SETTINGS.get(plain) or OWNED_SETTINGS.get(plain.removeprefix("celery_"))
         if field is not None:
             yield f"spec.config[{name}]: use {field} instead; the operator sets this Celery setting"
+
+
+def _no_result_backend(cluster: CeleryCluster) -> Iterator[str]:
+    """Celery 5 has no result backend for these URLs, so no worker could start."""
+    backend, url = cluster.spec.result_backend, cluster.spec.broker.url
+    scheme = (url or "").partition("://")[0]
+    if backend is not None and backend.same_as_broker and scheme in _BROKERS_WITHOUT_RESULTS:
+        yield (
+            f"spec.resultBackend.sameAsBroker: a broker of type {scheme!r} keeps no results; set resultBackend.url to "
+            "rpc:// or to another store"
+        )
+
+
+def _too_little_memory(cluster: CeleryCluster) -> Iterator[str]:
+    """No Python process is that small: such a limit replaces a child after every task. Celery's own unit is KiB."""
+    for group in cluster.spec.workers:
+        limit = group.max_memory_per_child
+        if limit is not None and quantity(limit) < _LEAST_MEMORY:
+            yield (
+                f"spec.workers[{group.name}].maxMemoryPerChild: {limit} is {int(quantity(limit))} bytes, less than any "
+                "Python process needs; write it with its unit, for example 800Mi"
+            )
 
 
 def _too_large(cluster: CeleryCluster) -> Iterator[str]:

@@ -41,6 +41,20 @@ async def test_a_strangers_object_is_never_written(world: World, operator: Opera
     assert await world.get(DEPLOYMENT, "shop-worker-default")
 
 
+async def test_a_strangers_password_is_never_used(world: World, operator: OperatorProcess) -> None:
+    secret: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "shop-redis", "namespace": world.namespace},
+        "stringData": {"password": "mine"},
+    }
+    await world.api.create(secret, field_manager="user")
+    await world.create(broker={"redis": {}})
+    found = await world.wait_condition("Ready", "False", "ChildNameTaken")
+    assert "Secret 'shop-redis'" in found["message"]
+    assert await world.children() == set()
+
+
 async def test_a_missing_secret_is_named_and_nothing_is_half_applied(world: World, operator: OperatorProcess) -> None:
     reference = {"secretKeyRef": {"name": "broker", "key": "url"}}
     await world.create(broker={"urlFrom": reference}, env=[{"name": "TOKEN", "valueFrom": reference}])

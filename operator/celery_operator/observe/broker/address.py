@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import connections, names
@@ -20,8 +20,21 @@ async def resolve(client: KubeClient, cluster: CeleryCluster) -> str | None:
     if connection.url_from is not None:
         reference = connection.url_from
         secret = await client.get(ObjectRef(kind=SECRET, namespace=namespace, name=reference.name))
-        return _value(secret, reference.key)
-    return connection.url
+        url = _value(secret, reference.key)
+    else:
+        url = connection.url
+    return None if url is None else from_namespace(url, namespace)
+
+
+def from_namespace(url: str, namespace: str) -> str:
+    """The URL as it is meant in that namespace: a host without dots is a Service there, not beside the operator."""
+    parts = urlsplit(url)
+    host = parts.hostname
+    if not host or "." in host or ":" in host or host == "localhost":
+        return url
+    user_info, at, address = parts.netloc.rpartition("@")
+    port = address[len(host) :]
+    return urlunsplit(parts._replace(netloc=f"{user_info}{at}{host}.{namespace}.svc{port}"))
 
 
 async def _managed_url(client: KubeClient, namespace: str, name: str, database: str) -> str | None:

@@ -20,6 +20,8 @@ from celery_operator.reconcile.status import (
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
 Evaluate = Callable[[StatusView], Verdict]
+_MAX_MESSAGE: Final = 32768
+"""What the CRD takes; a longer message would keep the whole status from being written."""
 CONDITIONS: Final[dict[str, Evaluate]] = {
     "Ready": ready.evaluate,
     "SpecValid": spec_valid.evaluate,
@@ -72,7 +74,7 @@ def _condition(
         "type": name,
         "status": verdict.status,
         "reason": verdict.reason,
-        "message": verdict.message,
+        "message": verdict.message[:_MAX_MESSAGE],
         "lastTransitionTime": before["lastTransitionTime"] if same and before else now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "observedGeneration": generation,
     }
@@ -87,9 +89,10 @@ def _beat_word(verdict: Verdict) -> str:
 def _events(verdicts: dict[str, Verdict], before: dict[str, dict[str, Any]]) -> list[StatusEvent]:
     """One Event for a condition whose status changed, or that is bad news for another reason than before.
 
-    The first pass has nothing to compare with: only bad news is told then.
+    The first pass has nothing to compare with: only bad news is told then. What several conditions say in the
+    same words is told once.
     """
-    out = []
+    out: dict[tuple[str, str], StatusEvent] = {}
     for name, verdict in verdicts.items():
         old = before.get(name)
         if old is None:
@@ -98,8 +101,9 @@ def _events(verdicts: dict[str, Verdict], before: dict[str, dict[str, Any]]) -> 
             told = old["status"] != verdict.status or (verdict.warning and old["reason"] != verdict.reason)
         if told:
             kind: Literal["Normal", "Warning"] = "Warning" if verdict.warning else "Normal"
-            out.append(StatusEvent(type=kind, reason=verdict.reason, message=verdict.message, action=name))
-    return out
+            event = StatusEvent(type=kind, reason=verdict.reason, message=verdict.message, action=name)
+            out.setdefault((event.reason, event.message), event)
+    return list(out.values())
 
 
 def unreadable(

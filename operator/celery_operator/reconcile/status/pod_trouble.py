@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,9 @@ _ADVICE: Final = {
     "ContainerConfigInvalid": "check env, envFrom, volumes and securityContext",
 }
 _MAX_MESSAGE: Final = 400
+_REASON: Final = re.compile(r"[A-Z][A-Za-z]{0,62}")
+"""What the launcher's reasons look like, also those of a later version."""
+_CREDENTIALS: Final = re.compile(r"://[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +49,12 @@ def _of_pod(pod: Manifest) -> Iterable[tuple[int, Trouble]]:
     if "deletionTimestamp" in pod["metadata"]:
         return
     status = pod.get("status", {})
-    for container in status.get("containerStatuses") or []:
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in _WAITING:
             reason = _WAITING[waiting["reason"]]
-            yield 2, Trouble(reason=reason, message=f"{_cut(waiting.get('message', ''))}; {_ADVICE[reason]}")
+            said = waiting.get("message") or f"the kubelet says {waiting['reason']}"
+            yield 2, Trouble(reason=reason, message=f"{_cut(said)}; {_ADVICE[reason]}")
         if container.get("ready"):
             continue
         for state in (container.get("state", {}), container.get("lastState", {})):
@@ -81,10 +86,15 @@ def _launcher_message(text: str) -> dict[str, Any] | None:
     """The launcher's JSON line; None for anything else, which could be any program's words."""
     try:
         said = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) and "celeryOperator" in said and said.get("reason") else None
+    if not isinstance(said, dict) or said.get("celeryOperator") != 1:
+        return None
+    reason = said.get("reason")
+    return said if isinstance(reason, str) and _REASON.fullmatch(reason) else None
 
 
 def _cut(text: str) -> str:
+    """The text without the credentials of a URL, not too long for a condition that speaks of many pods."""
+    text = _CREDENTIALS.sub("://", text)
     return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"

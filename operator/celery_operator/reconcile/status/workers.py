@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from celery_operator.desired import names, worker_deployment
 from celery_operator.desired.metadata import COMPONENT_LABEL, GROUP_LABEL
@@ -44,6 +45,7 @@ def observe(view: StatusView) -> list[ObservedGroup]:
         name = names.worker(cluster.metadata.name, group.name)
         live = view.live.get(ObjectRef(kind=DEPLOYMENT, namespace=cluster.metadata.namespace, name=name)) or {}
         status, metadata = live.get("status") or {}, live.get("metadata") or {}
+        current = bool(live) and status.get("observedGeneration") == metadata.get("generation")
         pods = (
             pod
             for pod in view.pods
@@ -57,9 +59,17 @@ def observe(view: StatusView) -> list[ObservedGroup]:
                 replicas=status.get("replicas") or 0,
                 ready=status.get("readyReplicas") or 0,
                 available=status.get("availableReplicas") or 0,
-                updated=status.get("updatedReplicas") or 0,
-                current=bool(live) and status.get("observedGeneration") == metadata.get("generation"),
-                trouble=pod_trouble.find(pods),
+                updated=(status.get("updatedReplicas") or 0) if current else 0,
+                current=current,
+                trouble=pod_trouble.find(pods) or _no_pods(status),
             )
         )
     return out
+
+
+def _no_pods(status: dict[str, Any]) -> Trouble | None:
+    """Why the API server lets no pod be made, by a quota, a policy or a missing ServiceAccount: no pod can say it."""
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return Trouble(reason="PodsNotCreated", message=str(condition.get("message") or "no pod can be created"))
+    return None

@@ -9,7 +9,7 @@ from celery_operator.reconcile.status.workers import ObservedGroup, observe
 def evaluate(view: StatusView) -> Verdict:
     """True while all groups have their pods, also in the middle of a rollout."""
     groups = observe(view)
-    short = [group for group in groups if not (group.enough and group.current)]
+    short = [group for group in groups if not group.enough]
     if not short:
         return _complete(groups)
     troubled = [group for group in short if group.trouble is not None]

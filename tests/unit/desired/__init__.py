@@ -1,0 +1,1 @@
+"""What should be: every builder of a child, from the models to Kubernetes manifests."""

@@ -1,0 +1,249 @@
+"""Every field that users can write changes something: a field that nothing reads would be a lie of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from celery_operator.api.cluster import CeleryClusterSpec
+from celery_operator.api.model import ApiModel
+from celery_operator.desired import children
+from celery_operator.desired.digest import digest
+from tests.unit.desired.clusters import WITH_REDIS, cluster
+
+Json = dict[str, Any]
+
+
+def group(**fields: Any) -> Json:
+    return {"workers": [{"name": "web", **fields}]}
+
+
+def beat(**fields: Any) -> Json:
+    return {"beat": fields}
+
+
+def entry(**fields: Any) -> Json:
+    return beat(schedule=[{"name": "daily", "task": "t", "every": "30s", **fields}])
+
+
+def env(**fields: Any) -> Json:
+    return {"env": [{"name": "A", **fields}]}
+
+
+def source(kind: str, **fields: Any) -> Json:
+    return env(valueFrom={kind: fields})
+
+
+def secret_url(field: str, **fields: Any) -> Json:
+    return {field: {"urlFrom": {"secretKeyRef": {"name": "s", "key": "k", **fields}}}}
+
+
+BROKER: Json = {"broker": {"redis": {}}}
+BACKEND: Json = {"resultBackend": {"redis": {}}}
+LABELS = {"metadata": {"labels": {"a": "b"}}}
+NOTES = {"metadata": {"annotations": {"a": "b"}}}
+
+
+def redis(side: str, **fields: Any) -> Json:
+    return {side: {"redis": fields}}
+
+
+def field_env_from(**fields: Any) -> Json:
+    return {"envFrom": [fields]}
+
+
+def resources(path: str, wrap: Any) -> dict[str, tuple[Json, Json]]:
+    return {
+        path: (wrap(), wrap(resources={"limits": {"cpu": 3}})),
+        f"{path}.requests": (wrap(), wrap(resources={"requests": {"memory": "1Gi"}})),
+        f"{path}.limits": (wrap(), wrap(resources={"limits": {"memory": "1Gi"}})),
+    }
+
+
+def storage(path: str, wrap: Any) -> dict[str, tuple[Json, Json]]:
+    return {
+        path: (wrap(), wrap(storage={})),
+        f"{path}.size": (wrap(storage={}), wrap(storage={"size": "9Gi"})),
+        f"{path}.storageClassName": (wrap(storage={}), wrap(storage={"storageClassName": "fast"})),
+        f"{path}.retain": (wrap(storage={}), wrap(storage={"retain": True})),
+    }
+
+
+def template(path: str, wrap: Any) -> dict[str, tuple[Json, Json]]:
+    return {
+        path: (wrap(), wrap(podTemplate=LABELS)),
+        f"{path}.metadata": (wrap(), wrap(podTemplate=LABELS)),
+        f"{path}.metadata.labels": (wrap(), wrap(podTemplate=LABELS)),
+        f"{path}.metadata.annotations": (wrap(), wrap(podTemplate=NOTES)),
+        f"{path}.spec": (wrap(), wrap(podTemplate={"spec": {"nodeSelector": {"a": "b"}}})),
+    }
+
+
+def managed_redis(side: str) -> dict[str, tuple[Json, Json]]:
+    def wrap(**fields: Any) -> Json:
+        return redis(side, **fields)
+
+    return {
+        f"{side}.redis": ({}, wrap()),
+        f"{side}.redis.image": (wrap(), wrap(image="example.com/redis:8")),
+        **storage(f"{side}.redis.storage", wrap),
+        **resources(f"{side}.redis.resources", wrap),
+    }
+
+
+def url_from(field: str) -> dict[str, tuple[Json, Json]]:
+    path = f"{field}.urlFrom"
+    return {
+        f"{field}.url": ({}, {field: {"url": "redis://other"}}),
+        path: ({}, secret_url(field)),
+        f"{path}.secretKeyRef": ({}, secret_url(field)),
+        f"{path}.secretKeyRef.name": (secret_url(field), secret_url(field, name="t")),
+        f"{path}.secretKeyRef.key": (secret_url(field), secret_url(field, key="l")),
+    }
+
+
+def key_reference(kind: str) -> dict[str, tuple[Json, Json]]:
+    path, plain = f"env[].valueFrom.{kind}", source(kind, name="s", key="k")
+    return {
+        path: (env(), plain),
+        f"{path}.name": (plain, source(kind, name="t", key="k")),
+        f"{path}.key": (plain, source(kind, name="s", key="l")),
+        f"{path}.optional": (plain, source(kind, name="s", key="k", optional=True)),
+    }
+
+
+def whole_reference(kind: str) -> dict[str, tuple[Json, Json]]:
+    path, plain = f"envFrom[].{kind}", field_env_from(**{kind: {"name": "s"}})
+    return {
+        path: ({}, plain),
+        f"{path}.name": (plain, field_env_from(**{kind: {"name": "t"}})),
+        f"{path}.optional": (plain, field_env_from(**{kind: {"name": "s", "optional": True}})),
+    }
+
+
+def cluster_level(**fields: Any) -> Json:
+    return fields
+
+
+MEMORY = {"resource": "limits.memory"}
+
+TABLE: dict[str, tuple[Json, Json]] = {
+    "image": ({}, {"image": "other"}),
+    "imagePullPolicy": ({}, {"imagePullPolicy": "Always"}),
+    "imagePullSecrets": ({}, {"imagePullSecrets": [{"name": "a"}]}),
+    "imagePullSecrets[].name": ({"imagePullSecrets": [{"name": "a"}]}, {"imagePullSecrets": [{"name": "b"}]}),
+    "app": ({}, {"app": "other"}),
+    "command": ({}, {"command": ["poetry", "run", "python"]}),
+    "workingDir": ({}, {"workingDir": "/srv"}),
+    "config": ({}, {"config": {"a": 1}}),
+    "env": ({}, env()),
+    "env[].name": (env(), {"env": [{"name": "B"}]}),
+    "env[].value": (env(), env(value="1")),
+    "env[].valueFrom": (env(), source("fieldRef", fieldPath="spec.nodeName")),
+    **key_reference("secretKeyRef"),
+    **key_reference("configMapKeyRef"),
+    "env[].valueFrom.fieldRef": (env(), source("fieldRef", fieldPath="spec.nodeName")),
+    "env[].valueFrom.fieldRef.fieldPath": (source("fieldRef", fieldPath="a"), source("fieldRef", fieldPath="b")),
+    "env[].valueFrom.fieldRef.apiVersion": (
+        source("fieldRef", fieldPath="a"),
+        source("fieldRef", fieldPath="a", apiVersion="v1"),
+    ),
+    "env[].valueFrom.resourceFieldRef": (env(), source("resourceFieldRef", **MEMORY)),
+    "env[].valueFrom.resourceFieldRef.resource": (
+        source("resourceFieldRef", **MEMORY),
+        source("resourceFieldRef", resource="limits.cpu"),
+    ),
+    "env[].valueFrom.resourceFieldRef.containerName": (
+        source("resourceFieldRef", **MEMORY),
+        source("resourceFieldRef", **MEMORY, containerName="worker"),
+    ),
+    "env[].valueFrom.resourceFieldRef.divisor": (
+        source("resourceFieldRef", **MEMORY),
+        source("resourceFieldRef", **MEMORY, divisor="1Mi"),
+    ),
+    "envFrom": ({}, field_env_from(secretRef={"name": "s"})),
+    "envFrom[].prefix": (field_env_from(secretRef={"name": "s"}), field_env_from(secretRef={"name": "s"}, prefix="P")),
+    **whole_reference("secretRef"),
+    **whole_reference("configMapRef"),
+    "serviceAccountName": ({}, {"serviceAccountName": "other"}),
+    "podSecurity": ({}, {"podSecurity": "Restricted"}),
+    "podLabels": ({}, {"podLabels": {"a": "b"}}),
+    "podAnnotations": ({}, {"podAnnotations": {"a": "b"}}),
+    **template("podTemplate", cluster_level),
+    "broker": ({}, BROKER),
+    **url_from("broker"),
+    **managed_redis("broker"),
+    "resultBackend": ({}, BACKEND),
+    **url_from("resultBackend"),
+    **managed_redis("resultBackend"),
+    "resultBackend.sameAsBroker": ({}, {"resultBackend": {"sameAsBroker": True}}),
+    "workers": ({}, {"workers": [{"name": "web"}, {"name": "mail"}]}),
+    "workers[].name": (group(), {"workers": [{"name": "mail"}]}),
+    "workers[].queues": (group(), group(queues=["a"])),
+    "workers[].replicas": (group(), group(replicas=5)),
+    "workers[].concurrency": (group(), group(concurrency=5)),
+    "workers[].pool": (group(), group(pool="threads")),
+    "workers[].prefetchMultiplier": (group(), group(prefetchMultiplier=0)),
+    "workers[].optimization": (group(), group(optimization="fair")),
+    "workers[].maxTasksPerChild": (group(), group(maxTasksPerChild=5)),
+    "workers[].maxMemoryPerChild": (group(), group(maxMemoryPerChild="1Gi")),
+    "workers[].timeLimit": (group(), group(timeLimit="1m")),
+    "workers[].softTimeLimit": (group(), group(softTimeLimit="1m")),
+    "workers[].logLevel": (group(), group(logLevel="DEBUG")),
+    "workers[].extraArgs": (group(), group(extraArgs=["-E"])),
+    **resources("workers[].resources", group),
+    **template("workers[].podTemplate", group),
+    "beat": ({}, beat()),
+    "beat.schedule": (beat(), entry()),
+    "beat.schedule[].name": (entry(), entry(name="other")),
+    "beat.schedule[].task": (entry(), entry(task="other")),
+    "beat.schedule[].crontab": (entry(every=None), entry(every=None, crontab="* * * * *")),
+    "beat.schedule[].every": (entry(), entry(every="31s")),
+    "beat.schedule[].args": (entry(), entry(args=[1])),
+    "beat.schedule[].kwargs": (entry(), entry(kwargs={"a": 1})),
+    "beat.schedule[].queue": (entry(), entry(queue="q")),
+    "beat.schedule[].enabled": (entry(), entry(enabled=False)),
+    "beat.scheduler": (beat(), beat(scheduler="a.b:C")),
+    "beat.maxInterval": (beat(), beat(maxInterval="5s")),
+    "beat.timezone": (beat(), beat(timezone="UTC")),
+    **storage("beat.storage", beat),
+    "beat.logLevel": (beat(), beat(logLevel="DEBUG")),
+    **resources("beat.resources", beat),
+    **template("beat.podTemplate", beat),
+}
+"""By field: a spec without it and one with it (or with another value of it)."""
+
+WITHOUT_CHILDREN = {
+    "paused": "stops every write: tested with the plan",
+}
+"""Fields that no child shows, and why."""
+
+
+def models_in(annotation: Any) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The models within an annotation, and whether they stand in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, ApiModel):
+        yield annotation, False
+    in_list = getattr(annotation, "__origin__", None) is list
+    for argument in get_args(annotation):
+        for model, nested in models_in(argument):
+            yield model, nested or in_list
+
+
+def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for field in model.model_fields.values():
+        path = f"{prefix}{field.alias}"
+        yield path
+        for inner, in_list in models_in(field.annotation):
+            yield from paths(inner, f"{path}[]." if in_list else f"{path}.")
+
+
+@pytest.mark.parametrize(("without", "with_it"), TABLE.values(), ids=TABLE)
+def test_a_field_changes_a_child(without: Json, with_it: Json) -> None:
+    assert digest(children.build(cluster(without), WITH_REDIS)) != digest(children.build(cluster(with_it), WITH_REDIS))
+
+
+def test_no_field_is_missing_from_the_table() -> None:
+    assert set(paths(CeleryClusterSpec)) == set(TABLE) | set(WITHOUT_CHILDREN)

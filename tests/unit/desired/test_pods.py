@@ -1,0 +1,229 @@
+"""What every pod of workers and beat must have, whatever the user wrote, and what a user may not take away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_operator.desired import beat_statefulset, children, worker_deployment
+from celery_operator.desired.digest import digest
+from celery_operator.desired.strategic_merge import MergeError
+from tests.unit.desired.clusters import BIG, QUICKSTART, SURROUNDINGS, WITH_REDIS, cluster
+from tests.unit.desired.pod_security import violations
+
+Json = dict[str, Any]
+SPECS = {"smallest": {"beat": {}}, "quickstart": QUICKSTART, "big": BIG}
+RESTRICTED = {"podSecurity": "Restricted"}
+
+
+def workloads(spec: Json) -> list[Json]:
+    """All Deployments and StatefulSets of a cluster."""
+    return [child for child in children.build(cluster(spec), WITH_REDIS) if "template" in child.get("spec", {})]
+
+
+def worker_template(spec: Json | None = None) -> Json:
+    shop = cluster(spec)
+    template = worker_deployment.build(shop, shop.spec.workers[0], SURROUNDINGS)["spec"]["template"]
+    assert isinstance(template, dict)
+    return template
+
+
+def worker_container(spec: Json | None = None) -> Json:
+    container = worker_template(spec)["spec"]["containers"][0]
+    assert isinstance(container, dict)
+    return container
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_selectors_are_labels_of_their_pods_and_of_nobody_elses(spec: Json) -> None:
+    found = workloads(spec)
+    for workload in found:
+        selector = workload["spec"]["selector"]["matchLabels"].items()
+        matching = [
+            other["metadata"]["name"]
+            for other in found
+            if selector <= other["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert matching == [workload["metadata"]["name"]]
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_restricted_pods_are_admitted_where_the_standard_is_enforced(spec: Json) -> None:
+    for workload in workloads({**spec, **RESTRICTED}):
+        assert violations(workload["spec"]["template"]["spec"]) == []
+
+
+def test_compatible_pods_lack_nothing_but_the_user() -> None:
+    for workload in workloads({"beat": {}, "podSecurity": "Compatible"}):
+        component = workload["spec"]["template"]["spec"]["containers"][0]["name"]
+        assert violations(workload["spec"]["template"]["spec"]) == [f"{component}.runAsNonRoot"]
+
+
+def test_restricted_containers_write_to_tmp_alone() -> None:
+    container = worker_container(RESTRICTED)
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    assert {"name": "tmp", "emptyDir": {}} in worker_template(RESTRICTED)["spec"]["volumes"]
+    assert "readOnlyRootFilesystem" not in worker_container()["securityContext"]
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_every_mount_has_its_volume(spec: Json) -> None:
+    for workload in workloads({**spec, **RESTRICTED}):
+        pod = workload["spec"]["template"]["spec"]
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        assert {mount["name"] for mount in pod["containers"][0]["volumeMounts"]} == volumes
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_no_pod_gets_a_token_of_the_api_server(spec: Json) -> None:
+    for child in children.build(cluster(spec), WITH_REDIS):
+        if child["kind"] == "ServiceAccount":
+            assert child["automountServiceAccountToken"] is False
+        if "template" in child.get("spec", {}):
+            assert child["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+label_keys = st.sampled_from(
+    [
+        "app.kubernetes.io/name",
+        "app.kubernetes.io/component",
+        "app.kubernetes.io/managed-by",
+        "celery-operator.dev/cluster",
+        "celery-operator.dev/worker-group",
+        "team",
+    ]
+)
+
+
+@given(st.dictionaries(label_keys, st.text("abc", max_size=3)))
+def test_pod_labels_never_override_the_operators(pod_labels: dict[str, str]) -> None:
+    """The CRD refuses them; an older CRD or a webhook must not be able to break a selector either."""
+    plain = worker_template()["metadata"]["labels"]
+    labels = worker_template({"podLabels": pod_labels})["metadata"]["labels"]
+    assert plain.items() <= labels.items()
+
+
+def test_users_variables_can_refer_to_the_pods_identity() -> None:
+    env = [variable["name"] for variable in worker_container({"env": [{"name": "A", "value": "$(POD_NAME)"}]})["env"]]
+    assert env.index("POD_NAME") < env.index("A") < env.index("CELERY_OPERATOR_SETTINGS")
+
+
+def test_probes_ask_the_process_itself() -> None:
+    container = worker_container()
+    paths = {kind: container[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {
+        "startupProbe": {"path": "/startupz", "port": "probes"},
+        "livenessProbe": {"path": "/livez", "port": "probes"},
+        "readinessProbe": {"path": "/readyz", "port": "probes"},
+    }
+    assert container["ports"] == [{"name": "probes", "containerPort": 9540}]
+    readiness = container["readinessProbe"]
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] == 60
+
+
+def pod(**spec: Any) -> Json:
+    return {"podTemplate": {"spec": spec}}
+
+
+def container(**fields: Any) -> Json:
+    return pod(containers=[{"name": "worker", **fields}])
+
+
+REFUSED = [
+    (pod(restartPolicy="Never"), ".spec.restartPolicy"),
+    (pod(restartPolicy=None), ".spec.restartPolicy"),
+    (pod(**{"$patch": "replace"}), ".spec"),
+    (pod(containers=None), ".spec.containers"),
+    (pod(containers={"name": "worker"}), ".spec.containers"),
+    (pod(volumes=None), ".spec.volumes"),
+    (pod(volumes=[{"name": "celery-operator", "$patch": "delete"}]), ".spec.volumes[celery-operator]"),
+    (container(command=["sh"]), ".spec.containers[worker].command"),
+    (container(args=None), ".spec.containers[worker].args"),
+    (container(**{"$patch": "delete"}), ".spec.containers[worker]"),
+    (container(**{"$patch": "replace"}), ".spec.containers[worker]"),
+    (container(env=None), ".spec.containers[worker].env"),
+    (container(env={"A": "1"}), ".spec.containers[worker].env"),
+    (container(env=[{"name": 5}, {"name": "CELERY_BROKER_URL"}]), ".spec.containers[worker].env[CELERY_BROKER_URL]"),
+    (
+        container(env=[{"name": "CELERY_OPERATOR_SETTINGS", "$patch": "delete"}]),
+        ".spec.containers[worker].env[CELERY_OPERATOR_SETTINGS]",
+    ),
+    (container(env=[{"name": "POD_NAME", "value": "x"}]), ".spec.containers[worker].env[POD_NAME]"),
+    (
+        container(volumeMounts=[{"mountPath": "/celery-operator", "$patch": "delete"}]),
+        ".spec.containers[worker].volumeMounts[/celery-operator]",
+    ),
+    (container(volumeMounts=None), ".spec.containers[worker].volumeMounts"),
+    (
+        container(ports=[{"containerPort": 9540, "$patch": "delete"}]),
+        ".spec.containers[worker].ports[9540]",
+    ),
+    (
+        {"podTemplate": {"metadata": {"labels": {"celery-operator.dev/cluster": "other"}}}},
+        ".metadata.labels[celery-operator.dev/cluster]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "where"), REFUSED, ids=[where for _, where in REFUSED])
+def test_what_the_operator_needs_cannot_be_taken_away(fields: Json, where: str) -> None:
+    """At either level; the message names the level, and the group."""
+    with pytest.raises(MergeError) as caught:
+        worker_template(fields)
+    assert caught.value.path == f"spec.podTemplate{where}"
+    with pytest.raises(MergeError) as caught:
+        worker_template({"workers": [{"name": "web", **fields}]})
+    assert caught.value.path == f"spec.workers[web].podTemplate{where}"
+
+
+def test_a_problem_of_beats_template_names_beat() -> None:
+    shop = cluster({"beat": pod(restartPolicy="Never")})
+    assert shop.spec.beat is not None
+    with pytest.raises(MergeError) as caught:
+        beat_statefulset.build(shop, shop.spec.beat, SURROUNDINGS)
+    assert caught.value.path == "spec.beat.podTemplate.spec.restartPolicy"
+
+
+def test_the_groups_template_wins_over_the_clusters() -> None:
+    spec = {**pod(priorityClassName="low", nodeSelector={"a": "1"}), "workers": []}
+    spec["workers"] = [{"name": "web", **pod(priorityClassName="high", nodeSelector={"b": "2"})}]
+    merged = worker_template(spec)["spec"]
+    assert merged["priorityClassName"] == "high"
+    assert merged["nodeSelector"] == {"a": "1", "b": "2"}
+
+
+def test_the_template_wins_over_typed_fields() -> None:
+    spec = {"env": [{"name": "A", "value": "typed"}], **container(env=[{"name": "A", "value": "template"}])}
+    env = {variable["name"]: variable.get("value") for variable in worker_container(spec)["env"]}
+    assert env["A"] == "template"
+
+
+def group(**fields: Any) -> Json:
+    return {"workers": [{"name": "web", **fields}]}
+
+
+SAME_PODS = [
+    (group(replicas=1), group(replicas=9), "worker"),
+    ({"paused": False}, {"paused": True}, "worker"),
+    ({"beat": {"storage": {"size": "1Gi"}}}, {"beat": {"storage": {"size": "2Gi"}}}, "beat"),
+    ({"beat": {"storage": {"retain": False}}}, {"beat": {"storage": {"retain": True}}}, "beat"),
+    ({"beat": {}}, {"beat": {}, **group(concurrency=9)}, "beat"),
+    ({"beat": {}}, {}, "worker"),
+    (group(), {"workers": [{"name": "web"}, {"name": "mail"}]}, "worker"),
+    ({"config": {"a": 1, "b": 2}}, {"config": {"b": 2, "a": 1}}, "worker"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "component"), SAME_PODS)
+def test_an_edit_that_concerns_no_pod_restarts_none(before: Json, after: Json, component: str) -> None:
+    def template(spec: Json) -> Json:
+        found = [w for w in workloads(spec) if w["spec"]["template"]["spec"]["containers"][0]["name"] == component]
+        first = found[0]["spec"]["template"]
+        assert isinstance(first, dict)
+        return first
+
+    assert digest(template(before)) == digest(template(after))

@@ -1,0 +1,1 @@
+"""What is: the cache, the references and the cost of looking."""

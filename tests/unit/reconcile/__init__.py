@@ -1,0 +1,1 @@
+"""What to do and what to say: plans and status, decided from values alone."""

@@ -1,0 +1,136 @@
+"""A tiny API server in memory: enough of server-side apply to carry plans out and to plan again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.desired import managed_redis
+from celery_operator.desired.runtime_configmap import Runtime
+from celery_operator.kube.objects import SECRET, Kind, Manifest, ObjectRef
+from celery_operator.observe.cache import live_digest, strip
+from celery_operator.observe.snapshot import Applied, Snapshot
+from celery_operator.reconcile import plan as planning
+from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Plan
+from tests.unit.desired.clusters import RUNTIME
+
+Path = tuple[str, ...]
+_IDENTITY = {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")}
+
+
+class World:
+    """Objects with their field managers, and what the operator remembers of its applies."""
+
+    def __init__(self) -> None:
+        self.objects: dict[ObjectRef, Manifest] = {}
+        self.pods: list[Manifest] = []
+        self.applied: dict[tuple[ObjectRef, str], Applied] = {}
+        self.missing: tuple[str, ...] = ()
+        self.runtime: Runtime = RUNTIME
+        self._owners: dict[ObjectRef, dict[Path, set[str]]] = {}
+        self._count = 100
+
+    def snapshot(self, cluster: CeleryCluster) -> Snapshot:
+        """What the reconciler would observe."""
+        secret = self.objects.get(ref(SECRET, f"{cluster.metadata.name}-redis"))
+        return Snapshot(
+            cluster=cluster,
+            live={key: strip(copy.deepcopy(live)) for key, live in self.objects.items()},
+            pods=tuple(self.pods),
+            runtime=self.runtime,
+            missing_references=self.missing,
+            redis_secret=secret,
+            applied=dict(self.applied),
+        )
+
+    def plan(self, cluster: CeleryCluster) -> Plan:
+        """The plan for the present state."""
+        return planning.make(self.snapshot(cluster))
+
+    def execute(self, cluster: CeleryCluster, plan: Plan) -> None:
+        """Carry a plan out as apply.py does."""
+        if plan.create_redis_secret:
+            self.create(managed_redis.secret(cluster, "generated"))
+            return
+        for step in plan.applies:
+            self._apply(step)
+        for deletion in plan.deletes:
+            assert self.objects[deletion.ref]["metadata"]["uid"] == deletion.uid
+            del self.objects[deletion.ref]
+
+    def settle(self, cluster: CeleryCluster) -> int:
+        """Plan and execute until nothing is left to do; the number of passes that wrote."""
+        for number in range(6):
+            plan = self.plan(cluster)
+            if plan.is_empty:
+                return number
+            self.execute(cluster, plan)
+        raise AssertionError(f"still not settled: {plan}")
+
+    def create(self, manifest: Manifest) -> Manifest:
+        """An object that somebody creates as it is."""
+        live = copy.deepcopy(manifest)
+        live.setdefault("metadata", {})["uid"] = f"uid-{self._next()}"
+        live["metadata"]["resourceVersion"] = str(self._next())
+        self.objects[ObjectRef.of(live)] = live
+        return live
+
+    def _apply(self, step: Apply) -> None:
+        live = self.objects.get(step.ref) or self.create(
+            {key: copy.deepcopy(step.manifest[key]) for key in ("apiVersion", "kind")}
+            | {"metadata": {key: step.manifest["metadata"][key] for key in ("name", "namespace")}}
+        )
+        owners = self._owners.setdefault(step.ref, {})
+        sent = dict(leaves(step.manifest))
+        for path in [path for path, managers in owners.items() if step.manager in managers and path not in sent]:
+            owners[path].discard(step.manager)
+            if not owners[path]:
+                del owners[path]
+                _remove(live, path)
+        for path, value in sent.items():
+            if path not in _IDENTITY:
+                owners.setdefault(path, set()).add(step.manager)
+            _set(live, path, copy.deepcopy(value))
+        if step.ref.kind.kind == "Deployment":
+            live["spec"].setdefault("replicas", 1)
+        live["metadata"]["resourceVersion"] = str(self._next())
+        result = live_digest(strip(copy.deepcopy(live)))
+        self.applied[step.ref, step.manager] = Applied(desired=step.desired, live=result)
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+
+def ref(kind: Kind, name: str) -> ObjectRef:
+    """An object of the test's namespace."""
+    return ObjectRef(kind=kind, namespace="team", name=name)
+
+
+def leaves(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
+    """The fields of a manifest; lists count as one field, as if all were atomic."""
+    if not isinstance(value, Mapping) or not value:
+        return [(path, value)]
+    return [leaf for key, inner in value.items() for leaf in leaves(inner, (*path, key))]
+
+
+def _set(target: Manifest, path: Path, value: Any) -> None:
+    for key in path[:-1]:
+        target = target.setdefault(key, {})
+    target[path[-1]] = value
+
+
+def _remove(target: Manifest, path: Path) -> None:
+    for key in path[:-1]:
+        target = target.get(key, {})
+    target.pop(path[-1], None)
+
+
+def writers(plan: Plan) -> set[tuple[str, str]]:
+    """Who writes what in a plan: kind and name with the field manager's own part."""
+    return {
+        (f"{step.ref.kind.kind} {step.ref.name}", "all" if step.manager == FIELD_MANAGER else "scale")
+        for step in plan.applies
+    }

@@ -1,0 +1,1 @@
+"""The operator's own settings, from environment variables."""
