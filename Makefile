@@ -34,7 +34,7 @@ lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 
 types: $(READY)
-	@$(BIN)/mypy --no-error-summary operator tests charts docs
+	@$(BIN)/mypy --no-error-summary operator tests charts docs benchmarks
 
 imports: $(READY)
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }

@@ -34,6 +34,7 @@ class OperatorProcess:
             "CELERY_OPERATOR_PORT": "0",
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
         self.port = 0
 
     @property
@@ -42,17 +43,22 @@ class OperatorProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start it and wait until /readyz says ok."""
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
         with self.log.open("ab") as sink:
-            start = sink.tell()
+            self._log_start = sink.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "celery_operator"], env=self._environment, stdout=sink, stderr=sink
             )
+
+    def start(self) -> None:
+        """Start it and wait until /readyz says ok."""
+        self.launch()
+        assert self._process is not None
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the operator ended: {self.text()}"
-            port = re.search(r"/metrics on port (\d+)", self.log.read_bytes()[start:].decode())
+            port = re.search(r"/metrics on port (\d+)", self.log.read_bytes()[self._log_start :].decode())
             if port and self._is_ready(int(port[1])):
                 self.port = int(port[1])
                 return

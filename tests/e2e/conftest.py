@@ -1,0 +1,117 @@
+"""What end-to-end tests share: the cluster, the operator installed by Helm, a namespace a test, one quick start."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import provider, tool
+from tests.demo.producer import Producer
+from tests.e2e import manifests
+from tests.e2e.api import Api, served
+from tests.e2e.release import OPERATOR_IMAGE, WORKER_IMAGE, Release
+from tests.e2e.space import PodSecurity, Space
+from tests.e2e.until import until
+from tests.integration.kubectl import Kubectl
+
+MakeSpace = Callable[..., Space]
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of a cluster that is up."""
+    cluster = provider()
+    cluster.up()
+    return cluster.kubeconfig()
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path) -> Iterator[Api]:
+    """The API server, with all rights."""
+    with served(tool("kubectl"), kubeconfig) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def images(kubeconfig: Path) -> None:
+    """Both images are on a node; they are built and loaded by `make images`."""
+    kubectl = Kubectl(tool("kubectl"), kubeconfig, namespace="default")
+
+    def present() -> bool:
+        names = kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names[*]}").split()
+        return all(any(name.endswith(image) for name in names) for image in (OPERATOR_IMAGE, WORKER_IMAGE))
+
+    try:
+        until(present, within=20)  # the kubelet reports its images every ten seconds
+    except AssertionError:
+        pytest.fail(f"no node has {OPERATOR_IMAGE} and {WORKER_IMAGE}; run `make images` first")
+
+
+@pytest.fixture(scope="session")
+def session_release(api: Api, kubeconfig: Path, images: None) -> Iterator[Release]:
+    """The operator, installed anew at the beginning; removed at the end unless it was there before."""
+    release = Release(api, kubeconfig)
+    found = release.is_installed
+    release.install()
+    yield release
+    if not found:
+        release.uninstall()
+
+
+@pytest.fixture
+def release(session_release: Release) -> Release:
+    """The operator with the chart's defaults and a leader."""
+    until(session_release.leader, within=30)
+    return session_release
+
+
+@pytest.fixture
+def make_space(api: Api, kubeconfig: Path) -> Iterator[MakeSpace]:
+    """Makes namespaces of the test's own, by default such that enforce the Pod Security level `restricted`."""
+    made: list[Space] = []
+
+    def make(pod_security: PodSecurity = "restricted") -> Space:
+        space = Space(api, kubeconfig, f"e2e-{uuid.uuid4().hex[:8]}")
+        space.create(pod_security)
+        made.append(space)
+        return space
+
+    yield make
+    if not os.environ.get("KEEP_NAMESPACES"):
+        for space in made:
+            space.remove()
+
+
+@pytest.fixture
+def space(release: Release, make_space: MakeSpace) -> Space:
+    """A namespace of the test's own, with the operator there."""
+    return make_space()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuickStart:
+    """The sample as users apply it, Ready, with its producer. Tests that share it change nothing."""
+
+    space: Space
+    producer: Producer
+    name: str = "quickstart"
+
+
+@pytest.fixture(scope="session")
+def quick_start(session_release: Release, api: Api, kubeconfig: Path) -> Iterator[QuickStart]:
+    """One quick start for the whole session, read-only."""
+    space = Space(api, kubeconfig, f"e2e-quickstart-{uuid.uuid4().hex[:8]}")
+    space.create("restricted")
+    space.apply(*manifests.sample("quickstart"))
+    space.wait_ready("quickstart")
+    space.wait_condition("quickstart", "BrokerReachable", "True")
+    producer = space.start_producer("quickstart")
+    yield QuickStart(space=space, producer=producer)
+    producer.close()
+    if not os.environ.get("KEEP_NAMESPACES"):
+        space.remove()
