@@ -1,9 +1,10 @@
-"""The Debian packages that the local cluster needs: only missing ones are installed, nothing is removed."""
+"""Debian packages that cluster and tests need: only missing ones are installed, nothing is removed."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.cache import cache_folder, locked, step
@@ -27,7 +28,17 @@ NEEDED: dict[str, str] = {
     "gcc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
 }
-"""Program (or file) -> the package that has it."""
+"""What the local cluster needs: program (or file) -> the package that has it."""
+
+SERVERS: dict[str, str] = {
+    "redis-server": "redis-server",
+    "epmd": "erlang-base",
+    "/usr/lib/rabbitmq/bin/rabbitmq-server": "rabbitmq-server",
+}
+"""What the integration tests start as processes of their own, in the same form."""
+
+_SERVICES = {"containerd": "containerd", "redis-server": "redis-server", "rabbitmq-server": "rabbitmq-server"}
+"""Services that come with packages; ours are processes with folders and ports of their own."""
 
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -40,11 +51,11 @@ def program(name: str) -> str:
     return found
 
 
-def missing_packages() -> list[str]:
+def missing_packages(needed: Mapping[str, str] = NEEDED) -> list[str]:
     """Names of the packages whose programs are not on this machine."""
     absent = {
         package
-        for thing, package in NEEDED.items()
+        for thing, package in needed.items()
         if not (Path(thing).exists() if thing.startswith("/") else shutil.which(thing, path=_SEARCH))
     }
     return sorted(absent)
@@ -59,26 +70,28 @@ def require_root() -> None:
         )
 
 
-def install_missing() -> None:
+def install_missing(needed: Mapping[str, str] = NEEDED) -> None:
     """Install the missing packages with apt-get. Services that come with them are stopped and disabled."""
-    require_root()
-    missing = missing_packages()
+    missing = missing_packages(needed)
     if not missing:
         return
+    if os.geteuid() != 0:
+        raise ClusterError(f"packages are missing; run: sudo apt-get install {' '.join(missing)}")
     apt = shutil.which("apt-get", path=_SEARCH)
     if apt is None:
         raise ClusterError(
-            f"the local cluster needs programs of these Debian packages: {', '.join(missing)}; this machine has no "
+            f"programs of these Debian packages are needed: {', '.join(missing)}; this machine has no "
             "apt-get, so install their equivalents by hand and try again"
         )
     log = cache_folder() / "logs" / "apt.log"
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # RUNLEVEL=1 keeps packages from starting their services on machines without systemd.
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     wait = ["-o", "DPkg::Lock::Timeout=600"]
     with locked(cache_folder() / "locks" / "apt.lock", "Debian packages"):
         with step("Debian packages", f"installing {', '.join(missing)}", 60):
             run_logged([apt, *wait, "update", "-q"], log, env=env)
             install = [apt, *wait, "install", "-y", "-q", "--no-remove", "--no-install-recommends", *missing]
             run_logged(install, log, env=env)
-        if "containerd" in missing and Path("/run/systemd/system").exists():
-            # The cluster starts its own; the service that the package brings is for others.
-            succeeds("systemctl", "disable", "--now", "containerd")
+        if Path("/run/systemd/system").exists():
+            for package in _SERVICES.keys() & set(missing):
+                succeeds("systemctl", "disable", "--now", _SERVICES[package])

@@ -24,6 +24,8 @@ from urllib.parse import quote
 
 import redis
 
+from tests.cluster.packages import SERVERS, install_missing
+
 _RABBITMQ_PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The program behind Debian's wrapper: the wrapper in /usr/sbin changes to the user ``rabbitmq`` when run by root."""
 
@@ -165,9 +167,10 @@ class RedisServer(Process):
 
     def start(self) -> Self:
         """Start it (again) and return when it answers PING; ServerError otherwise."""
+        install_missing(SERVERS)
         program = shutil.which("redis-server")
         if program is None:
-            raise ServerError("redis-server is not installed; run: apt-get install redis-server")
+            raise ServerError("redis-server is missing although its package is installed")
         command = [
             program,
             "--port",
@@ -243,9 +246,10 @@ class RabbitServer(Process):
 
     def start(self) -> Self:
         """Start it (again) and return when it speaks AMQP; about 4 s. ServerError otherwise."""
+        install_missing(SERVERS)
         epmd = shutil.which("epmd")
         if epmd is None or not _RABBITMQ_PROGRAM.exists():
-            raise ServerError("rabbitmq-server is not installed; run: apt-get install rabbitmq-server")
+            raise ServerError("rabbitmq-server is missing although its package is installed")
         self._write_configuration()
         if not self._epmd.running:
             self._epmd.launch([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
