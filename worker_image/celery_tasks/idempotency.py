@@ -46,6 +46,7 @@ import redis
 from celery import Task
 from celery.exceptions import Reject, Retry
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from celery_tasks import metrics
 from celery_tasks.settings import settings
@@ -141,12 +142,12 @@ class _Record:
         return bool(self._store.eval(_RENEW, 1, self.key, self._claim, str(int(self.lease * 1000))))
 
     def finish(self, result: object, ttl: timedelta) -> None:
-        """Keep the result for ``ttl``. A record lost to another or a store that is away is logged, not raised."""
+        """Keep the result for ``ttl``. A lost record, or a store that cannot write, is logged and not raised."""
         done = json.dumps({"state": "done", "result": result})
         milliseconds = str(int(ttl.total_seconds() * 1000))
         try:
             kept = self._store.eval(_FINISH, 1, self.key, self._claim, done, milliseconds)
-        except STORE_ERRORS as error:
+        except RedisError as error:
             _logger.error("%s: done, but its record could not be kept (%s): a duplicate may run", self.key, error)
             return
         if not kept:
@@ -156,7 +157,7 @@ class _Record:
         """Let others run at once; when the store is away, the lease does it later."""
         try:
             self._store.eval(_RELEASE, 1, self.key, self._claim)
-        except STORE_ERRORS as error:
+        except RedisError as error:
             _logger.warning("%s: not released (%s); free again in %.0f s", self.key, error, self.lease)
 
 
@@ -181,7 +182,7 @@ class _Renewal:
                 if not self._record.renew():
                     _logger.error("%s: the lease ran out while the task runs", self._record.key)
                     return
-            except STORE_ERRORS as error:
+            except RedisError as error:
                 _logger.warning("%s: lease not renewed, trying again: %s", self._record.key, error)
 
 

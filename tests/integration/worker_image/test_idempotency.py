@@ -109,6 +109,19 @@ def test_store_that_is_away_delays_the_task_and_never_runs_it_unguarded(
     assert application.effect_count("charge:store-away") == 1
 
 
+def test_work_that_is_done_stands_when_the_store_can_write_no_more(
+    make_application: MakeApplication, tmp_path: Path
+) -> None:
+    with RedisServer(folder=tmp_path / "store", name="idempotency") as store, store.client() as client:
+        application = make_application(IDEMPOTENCY_URL=store.url())
+        application.worker(pool="solo", concurrency=1)
+        task_id = application.submit("process_payment", payment_id="store-full", amount_cents=1, latency_seconds=2)
+        wait_until(lambda: client.dbsize() == 1, timeout=15, what="the claim")
+        client.config_set("maxmemory", 1)
+        assert application.result(task_id)["status"] == "charged"
+    assert application.effect_count("charge:store-full") == 1
+
+
 def test_decorator_keeps_its_promises_one_by_one(make_application: MakeApplication) -> None:
     application = make_application(IDEMPOTENCY_LEASE_SECONDS="1")
     ran = application.run(str(SCENARIOS))
