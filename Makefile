@@ -35,6 +35,8 @@ lint: $(READY)
 
 types: $(READY)
 	@$(BIN)/mypy --no-error-summary operator tests charts docs benchmarks
+	@$(BIN)/mypy --no-error-summary --config-file worker_image/mypy.ini --python-executable \
+		"$$($(RUN) -m tests.integration.venvs worker_image/requirements.lock)/bin/python" worker_image/celery_tasks
 
 imports: $(READY)
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
@@ -68,7 +70,7 @@ lock: $(READY) ## Write the lock files anew from pyproject.toml and worker_image
 test: test-unit test-integration test-e2e ## All tests (a real cluster is made where none is up)
 
 test-unit: $(READY) ## Seconds: pure functions
-	$(PYTEST) -q -m "not verify" tests/unit tests/cluster/tests
+	$(PYTEST) -q -m "not verify" tests/unit tests/cluster/tests tests/demo/tests
 
 test-integration: $(READY) ## Minutes: real API server, Redis, RabbitMQ and Celery processes
 	$(PYTEST) -q -m "not verify" -n 2 --dist loadfile tests/integration

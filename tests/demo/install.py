@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ metadata:
   labels:
     pod-security.kubernetes.io/enforce: restricted
 """
+
+
+_TESTS_MARK = "tests/run"
+"""A pod annotation of every release that the end-to-end tests install."""
+_MARK = "image-mark"
+"""A pod annotation of every release that the demo installs; it rolls the operator when its image was built anew."""
 
 
 def cluster_up() -> Kubernetes:
@@ -59,11 +66,12 @@ def operator(kubernetes: Kubernetes, image_mark: str) -> None:
         "so that it stays out of the way of whatever else this cluster is used for; without watchNamespaces it would "
         "serve all of them."
     )
+    if why_not := foreign_operator(_release_values(kubernetes), _has_deployment(kubernetes)):
+        raise DemoError(why_not)
     kubernetes.kubectl("apply", "-f", "-", stdin=_NAMESPACE_MANIFEST)
     options = ["--namespace", OPERATOR, "--create-namespace", "--set", f"watchNamespaces={{{NAMESPACE}}}"]
     # --take-ownership: a CRD that kubectl or an earlier release left there becomes this release's.
-    # The annotation rolls the operator when its image was built anew under the same tag.
-    mark = ["--set-string", f"podAnnotations.image-mark={image_mark}"]
+    mark = ["--set-string", f"podAnnotations.{_MARK}={image_mark}"]
     try:
         kubernetes.helm(
             "upgrade", "--install", OPERATOR, CHART, *options, *mark, "--take-ownership", "--wait", "--timeout", "180s"
@@ -80,6 +88,47 @@ def operator(kubernetes: Kubernetes, image_mark: str) -> None:
     eventually(
         lambda: leader(kubernetes), bool, claim="one of them holds the Lease and leads, the other stands by", within=60
     )
+
+
+def foreign_operator(values: dict[str, Any] | None, deployed: bool) -> str | None:
+    """Why the operator that is there may not become the demo's, or None when it may or when there is none.
+
+    `values` are those that the Helm release was installed with, None without a release; `deployed` says whether there
+    is a Deployment of its name. The demo's release serves one namespace: any other would be narrowed to that.
+    """
+    if values is None:
+        found = f"an operator that Helm did not install (Deployment {OPERATOR} in the namespace {OPERATOR})"
+        remedy = f"kubectl -n {OPERATOR} delete deployment {OPERATOR}"
+        return None if not deployed else _refusal(found, remedy)
+    marks = values.get("podAnnotations") or {}
+    served = values.get("watchNamespaces") or []
+    if _TESTS_MARK in marks or (_MARK in marks and served == [NAMESPACE]):
+        return None
+    scope = f"the namespaces {', '.join(served)}" if served else "all namespaces"
+    found = f"a Helm release {OPERATOR} in the namespace {OPERATOR} that the demo did not make and that serves {scope}"
+    return _refusal(found, f"helm -n {OPERATOR} uninstall {OPERATOR}")
+
+
+def _refusal(found: str, remedy: str) -> str:
+    return (
+        f"this cluster has {found}. The demo's operator would take its place and serve the namespace {NAMESPACE} "
+        "alone, so nothing was changed. Use another cluster (CLUSTER=local or CLUSTER=kind), or take that operator "
+        f"away first: {remedy}"
+    )
+
+
+def _release_values(kubernetes: Kubernetes) -> dict[str, Any] | None:
+    """The values that the operator's release was installed with; None when there is no such release."""
+    releases = json.loads(kubernetes.helm("list", "--all", "-n", OPERATOR, "-o", "json"))
+    if not any(one["name"] == OPERATOR and one["status"] != "uninstalled" for one in releases):
+        return None
+    values: dict[str, Any] = json.loads(kubernetes.helm("get", "values", OPERATOR, "-n", OPERATOR, "-o", "json")) or {}
+    return values
+
+
+def _has_deployment(kubernetes: Kubernetes) -> bool:
+    words = ("get", "deployment", OPERATOR, "--ignore-not-found", "-o", "name")
+    return bool(kubernetes.kubectl(*words, namespace=OPERATOR).strip())
 
 
 def leader(kubernetes: Kubernetes) -> str | None:

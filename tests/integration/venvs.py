@@ -1,28 +1,24 @@
 """Virtual environments made once from a hash-pinned lock file and kept in the cache between runs.
 
 Celery cannot live in the project's own environment (its pins clash with the Kubernetes client), so real
-workers run in environments of their own.
+workers run in environments of their own. `python -m tests.integration.venvs LOCK` prints the folder of one.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.cluster.cache import cache_folder
+
 
 class VenvError(RuntimeError):
     """An environment could not be built; the text ends with pip's last lines."""
-
-
-def cache_folder() -> Path:
-    """``$CELERY_OPERATOR_CACHE``, by default ``~/.cache/celery-operator``."""
-    configured = os.environ.get("CELERY_OPERATOR_CACHE")
-    return Path(configured) if configured else Path.home() / ".cache" / "celery-operator"
 
 
 def celery_venv(lock: Path) -> Path:
@@ -56,3 +52,19 @@ def _run(command: list[str]) -> None:
     if result.returncode != 0:
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
         raise VenvError(f"{' '.join(command)} ended with {result.returncode}:\n{tail}")
+
+
+def main() -> int:
+    """Print the folder of the environment of a lock file, built when it is missing; 1 when it cannot be built."""
+    parser = argparse.ArgumentParser(prog="python -m tests.integration.venvs", description=main.__doc__)
+    parser.add_argument("lock", type=Path, help="a requirements file with hashes")
+    try:
+        print(celery_venv(parser.parse_args().lock))
+    except (VenvError, OSError) as trouble:
+        print(f"tests.integration.venvs: {trouble}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

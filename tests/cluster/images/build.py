@@ -49,11 +49,21 @@ def has_image(name: str) -> bool:
 
 
 def push(name: str) -> Path:
-    """Write an image of buildah's storage to its archive. Layers stay uncompressed: reading them is what costs time."""
+    """Write an image of buildah's storage to its archive, which appears whole. Waits for a build of that name."""
+    with _being_written(name):
+        return _push(name)
+
+
+def _being_written(name: str) -> contextlib.AbstractContextManager[None]:
+    return locked(cache_folder() / "locks" / f"image-{archive_of(name).name}.lock", f"image {name}")
+
+
+def _push(name: str) -> Path:
     archive = archive_of(name)
     archive.parent.mkdir(parents=True, exist_ok=True)
     temporary = archive.with_name(f".{archive.name}.tmp")
     remove(temporary)
+    # Layers stay uncompressed: reading them is what costs time.
     destination = f"oci-archive:{temporary}:{qualified(name)}"
     run_logged(buildah("push", "-q", "-D", qualified(name), destination), _log(name))
     temporary.rename(archive)
@@ -66,7 +76,8 @@ def build(
     """Build `tag` from a context folder and return its OCI archive.
 
     The Dockerfile is `context/Dockerfile` unless named. Nothing is done when the context, the Dockerfile, the arguments
-    and the base archive are those of the archive that exists. Raises ClusterError with the end of the build's log.
+    and the base archive are those of the archive that exists. A build that fails or is killed leaves no archive: an old
+    one is never loaded in its place. Raises ClusterError with the end of the build's log.
     """
     dockerfile = dockerfile or context / "Dockerfile"
     if not dockerfile.is_file():
@@ -74,23 +85,22 @@ def build(
     archive = archive_of(tag)
     key_file = archive.with_suffix(".key")
     key = _key(context, dockerfile, build_args or {})
-    with locked(cache_folder() / "locks" / f"image-{archive.name}.lock", f"image {tag}"):
+    with _being_written(tag):
         if archive.exists() and key_file.exists() and key_file.read_text() == key:
             say(f"image {tag}: cached")
             return archive
         with step(f"image {tag}", "building"):
+            # The key first: what is there without one is built again.
             key_file.unlink(missing_ok=True)
+            archive.unlink(missing_ok=True)
             run_logged(_bud(context, tag, dockerfile, build_args or {}), _log(tag))
-            push(tag)
+            _push(tag)
             key_file.write_text(key)
     return archive
 
 
 def _bud(context: Path, tag: str, dockerfile: Path, build_args: Mapping[str, str]) -> list[str | Path]:
-    pip_cache = cache_folder() / "pip"
-    pip_cache.mkdir(parents=True, exist_ok=True)
     words: list[str | Path] = ["bud", "--layers", "--pull=false", "--isolation", "chroot", "--network", "host"]
-    words += ["-v", f"{pip_cache}:/root/.cache/pip:rw"]
     if bundle := _certificate_bundle():
         # pip inside the build must trust what this machine trusts, for networks with an authority of their own.
         words += ["-v", f"{bundle}:{_BUNDLE_IN_IMAGE}:ro"]

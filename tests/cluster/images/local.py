@@ -100,11 +100,13 @@ def _pause() -> Path:
     source = _HERE / "pause"
     binary = make_once(cache_folder() / "bin" / "pause-1" / "pause", "pause 1", _compiler(source / "pause.c"))
     context = cache_folder() / "bin" / "pause-1" / "context"
-    if not (context / "pause").exists():
-        context.mkdir(exist_ok=True)
-        shutil.copy2(source / "Dockerfile", context / "Dockerfile")
-        shutil.copy2(binary, context / "pause")
-    return build(context, PAUSE_IMAGE)
+
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        shutil.copy2(source / "Dockerfile", folder)
+        shutil.copy2(binary, folder / "pause")
+
+    return build(make_once(context, "pause context", fill), PAUSE_IMAGE)
 
 
 def _compiler(source: Path) -> Callable[[Path], None]:

@@ -33,12 +33,13 @@ def clean_up() -> None:
     The order is that of dependence: kubelets restart pods, runtimes restart containers, API clients wait for the API.
     """
     state = load_state() or State()
+    proxied = _had_proxy(state)
     _end_processes(state)
     _unmount(STATE)
     _unmount(DATA)
     _remove_shim_sockets()
     _remove_network_results()
-    if STATE.exists():
+    if proxied:
         network.remove_proxy_rules()
     network.remove_node_network(state.kernel_settings)
     cgroups.remove_node_cgroups()
@@ -46,6 +47,12 @@ def clean_up() -> None:
     _remove_device_plugin_folder()
     remove(DATA)
     remove(STATE)
+
+
+def _had_proxy(state: State) -> bool:
+    """Whether a kube-proxy of ours ran: by the saved state, and by what still runs should its file be unreadable."""
+    names = [one.name for one in (*state.processes, *marked_processes())]
+    return state.proxy_started or any(name.endswith("/kube-proxy") for name in names)
 
 
 def _end_processes(state: State) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.audit import AUDIT_POLICY
 from tests.cluster.errors import ClusterError
 from tests.cluster.local.api import Api, wait_for
 from tests.cluster.local.layout import (
@@ -39,15 +40,6 @@ from tests.cluster.toolchain import tool
 STORAGE_CLASS = "local-path"
 PROVISIONER = "celery-operator.dev/local-path"
 _CLIENT_LIMITS = ("--kube-api-qps=500", "--kube-api-burst=1000")
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
-        {"level": "None"},
-    ],
-}
 _COREDNS = """.:53 {{
     bind {address}
     errors
@@ -127,7 +119,7 @@ def _start_api_server(state: State, authority: Authority) -> None:
     tokens = service_account_pair(PKI)
     AUDIT_LOG.parent.mkdir(parents=True)
     policy = STATE / "audit" / "policy.json"
-    policy.write_text(json.dumps(_AUDIT_POLICY))
+    policy.write_text(json.dumps(AUDIT_POLICY))
     flags = {
         "etcd-servers": ETCD_URL,
         "bind-address": HOST_ADDRESS,

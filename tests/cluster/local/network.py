@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from tests.cluster.toolchain import tool
 _KERNEL = Path("/proc/sys")
 _WANTED_SETTINGS = {"net/ipv4/ip_forward": "1", "net/bridge/bridge-nf-call-iptables": "1"}
 _FIREWALL_CHAIN = "KUBE-FIREWALL"
+_CHAINS_OF_A_CLUSTER = {"KUBE-SERVICES", _FIREWALL_CHAIN}
+"""What any kube-proxy and any kubelet makes, k3s' own among them."""
+_OTHER_LISTINGS = ("iptables-legacy-save", "iptables-nft-save")
 _CHANGED_BY_KUBELETS = (
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",
@@ -40,8 +44,28 @@ _RULES = (
 )
 
 
-def check_addresses_are_free() -> None:
-    """Raise ClusterError when another network of this machine uses the cluster's addresses."""
+def check_no_other_cluster() -> None:
+    """Raise ClusterError when the machine runs another Kubernetes, to be asked when remains of ours are gone.
+
+    A second kube-proxy would rewrite the chains of the first, and our clean-up would remove them.
+    """
+    _check_addresses_are_free()
+    listing = output_of(program("iptables-save"))
+    for other in _OTHER_LISTINGS:
+        # The kernel has two sets of tables, and the other cluster's program may use the one that ours does not.
+        with contextlib.suppress(ClusterError):
+            listing += output_of(program(other))
+    found = sorted(_CHAINS_OF_A_CLUSTER & {line[1:].split()[0] for line in listing.splitlines() if line[:1] == ":"})
+    if found:
+        raise ClusterError(
+            f"this machine has the iptables chains of another Kubernetes ({', '.join(found)}), and two that share them "
+            "break each other. Use that cluster by CLUSTER=current with CELERY_OPERATOR_KUBECONFIG, or CLUSTER=kind, "
+            "which is apart from it. If none runs here any more these are its remains: remove them as its manual says, "
+            "or restart the machine"
+        )
+
+
+def _check_addresses_are_free() -> None:
     routes = output_of(program("ip"), "-4", "route", "show")
     prefixes = tuple(network.split(".0")[0] + "." for network in (NODE_NETWORK, SERVICE_NETWORK, POD_NETWORK))
     taken = [line for line in routes.splitlines() if line.startswith(prefixes)]
@@ -114,7 +138,10 @@ def remove_node_network(kernel_settings: dict[str, str]) -> None:
 
 
 def remove_proxy_rules() -> None:
-    """Remove the rules of Services: kube-proxy's own clean-up, and the chain that it makes but leaves to kubelets."""
+    """Remove the rules of Services: kube-proxy's own clean-up, and the chain that it makes but leaves to kubelets.
+
+    Only for a machine where ours ran: the chains of another Kubernetes have the same names.
+    """
     succeeds(tool("kube-proxy"), "--cleanup")
     for iptables in ("iptables", "ip6tables"):
         words = (program(iptables), "-w")

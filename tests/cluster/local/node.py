@@ -111,6 +111,9 @@ def start_kubelet(state: State, place: NodePlace, authority: Authority) -> None:
     proxy_configuration = place.folder / "kube-proxy.json"
     kubeconfig = authority.kubeconfig(place.folder / "kube-proxy.kubeconfig", proxy)
     proxy_configuration.write_text(json.dumps(_proxy_configuration(place, kubeconfig), indent=1))
+    # Before the start: whoever cleans up after a killed `up` must know that these rules may be ours.
+    state.proxy_started = True
+    state.save()
     start(
         state,
         place.process("kube-proxy"),

@@ -143,6 +143,7 @@ class LocalProvider:
 
 def _prepare() -> Path:
     install_missing()
+    network.check_no_other_cluster()
     for name in _PROGRAMS:
         tool(name)
     return prepared_store(local_archives())
@@ -164,7 +165,6 @@ def _start(nodes: int, image_store: Path) -> None:
     DATA.mkdir(parents=True)
     state.save()
     try:
-        network.check_addresses_are_free()
         network.make_node_network(state)
         for place in places:
             node.start_containerd(state, place)

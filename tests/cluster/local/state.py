@@ -35,6 +35,8 @@ class State:
     """Archives that were loaded since, with their time of change (ns); a node added later gets them too."""
     kernel_settings: dict[str, str] = field(default_factory=dict)
     """Path below /proc/sys -> the value that was there before."""
+    proxy_started: bool = False
+    """Whether a kube-proxy of ours may have made rules since the machine's start; true from before it is started."""
     processes: list[ProcessRecord] = field(default_factory=list)
 
     def save(self) -> None:
@@ -64,4 +66,5 @@ def load_state() -> State | None:
     if state.boot_id != boot_id():
         state.processes = []
         state.complete = False
+        state.proxy_started = False
     return state

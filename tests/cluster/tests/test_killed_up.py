@@ -49,7 +49,9 @@ def _has_started(process: str) -> bool:
     return state is not None and state.record(process) is not None
 
 
-@pytest.mark.parametrize("process", ["node-1/containerd", "kube-apiserver", "node-1/kubelet", "coredns"])
+@pytest.mark.parametrize(
+    "process", ["node-1/containerd", "kube-apiserver", "node-1/kubelet", "node-1/kube-proxy", "coredns"]
+)
 def test_a_start_killed_after_this_process_is_cleaned_by_the_next(cluster: LocalProvider, process: str) -> None:
     before = _network()
     words = [sys.executable, "-m", "tests.cluster", "up"]

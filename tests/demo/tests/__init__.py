@@ -1,0 +1,1 @@
+"""Tests of the demo itself: what it refuses to touch."""
