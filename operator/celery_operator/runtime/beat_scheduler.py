@@ -9,23 +9,21 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Optional, cast
 
 from . import claims, ticks
+from .beat_dispatch import AWAY_SLEEP, Dispatch
 from .beat_state import BeatState
-from .claim_journal import ClaimJournal, beside
+from .claim_journal import beside
 from .failures import StartError
 from .guard import harmless
 from .probe_server import ProbeServer
 
 logger = logging.getLogger("celery.beat")
 
-AWAY_SLEEP = 2.0
-"""Seconds until beat looks again for a broker that is away."""
-
 _CORRUPT_SUFFIXES = ("", ".db", ".dat", ".bak", ".dir")
 """Files of Python's dbm modules, as in celery.beat.PersistentScheduler.known_suffixes."""
 
 
 class NotSent:
-    """What a dispatch returns when another beat has the tick: schedulers log the ``id`` of what they sent."""
+    """What a dispatch returns for a tick that is not ours: schedulers log the ``id`` of what they sent."""
 
     id = None
 
@@ -46,72 +44,9 @@ def resolve(name: str) -> Any:
 
 def build(base: Any, state: BeatState) -> Any:
     """A subclass of ``base`` (any subclass of celery.beat.Scheduler)."""
-    from celery.beat import SchedulingError
 
-    class OperatorScheduler(base):  # type: ignore[misc]
-        _operator_claims: Optional[Any] = None
-        _operator_journal: Optional[ClaimJournal] = None
-
-        def __init__(self, app: Any, *args: Any, **kwargs: Any) -> None:
-            # Celery also makes a lazy instance, to print its banner: that one claims nothing.
-            lazy = bool(kwargs.get("lazy"))
-            super().__init__(app, *args, **kwargs)
-            state.max_interval = float(self.max_interval)
-            if not lazy:
-                self._operator_claims = _claims(app, state)
-                self._operator_journal = beside(kwargs.get("schedule_filename"))
-                _report_unfinished(self._operator_journal, state)
-
-        def tick(self, *args: Any, **kwargs: Any) -> Any:
-            state.ticked()
-            own = self._operator_claims
-            if own is not None and not _broker_answers(own, state):
-                # No entry is advanced while nothing can be published: what is due goes out when the broker is back.
-                return AWAY_SLEEP
-            delay = super().tick(*args, **kwargs)
-            state.ticked()
-            if own is not None and own.longest_sleep is not None and delay is not None:
-                return min(delay, own.longest_sleep)
-            return delay
-
-        def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
-            own, journal = self._operator_claims, self._operator_journal
-            tick = ticks.name(entry, datetime.now(timezone.utc)) if own is not None else None
-            if own is None or journal is None or tick is None:
-                state.dispatched += 1
-                return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
-            journal.begin(tick)
-            ours = _take(own, tick, state)
-            if not ours:
-                journal.done()
-                state.elsewhere += 1
-                logger.info("beat: %s (%s) is dispatched by another beat", tick.entry, tick.slot)
-                if advance:
-                    self.reserve(entry)
-                return NOT_SENT
-            return self._operator_publish(entry, tick, own.producer or producer, advance, kwargs)
-
-        def _operator_publish(
-            self, entry: Any, tick: ticks.Tick, producer: Any, advance: bool, kwargs: Dict[str, Any]
-        ) -> Any:
-            try:
-                result = super().apply_async(entry, producer=producer, advance=advance, **kwargs)
-            except SchedulingError:
-                _missed(state, tick, "publishing failed after it was claimed")
-                raise
-            finally:
-                if self._operator_journal is not None:
-                    self._operator_journal.done()
-            state.dispatched += 1
-            return result
-
-        def close(self) -> None:
-            state.shutting_down = True
-            try:
-                super().close()
-            finally:
-                if self._operator_claims is not None:
-                    _close(self._operator_claims)
+    class OperatorScheduler(_Claiming, base):  # type: ignore[misc]
+        _operator_state = state
 
         def _destroy_open_corrupted_schedule(self, error: Any) -> Any:
             _set_aside(self.schedule_filename, error)
@@ -119,6 +54,74 @@ def build(base: Any, state: BeatState) -> Any:
 
     OperatorScheduler.__name__ = OperatorScheduler.__qualname__ = "Operator" + base.__name__
     return OperatorScheduler
+
+
+class _Claiming:
+    """Comes before the user's scheduler class; names of its own begin with _operator."""
+
+    _operator_state: BeatState
+    _operator_dispatch: Optional[Dispatch] = None
+
+    def __init__(self: Any, app: Any, *args: Any, **kwargs: Any) -> None:
+        # Celery also makes a lazy instance, to print its banner: that one claims nothing.
+        lazy = bool(kwargs.get("lazy"))
+        parent: Any = super()
+        parent.__init__(app, *args, **kwargs)
+        self._operator_state.max_interval = float(self.max_interval)
+        if not lazy:
+            journal = beside(kwargs.get("schedule_filename"))
+            own = _claims(app, self._operator_state)
+            self._operator_dispatch = Dispatch(own, journal, self._operator_state)
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        parent: Any = super()
+        self._operator_state.ticked()
+        dispatch = self._operator_dispatch
+        if dispatch is None:
+            return parent.tick(*args, **kwargs)
+        dispatch.end_if_told()
+        if not dispatch.ready():
+            # No entry is advanced while nothing can be published: what is due goes out when the broker is back.
+            return AWAY_SLEEP
+        delay = parent.tick(*args, **kwargs)
+        self._operator_state.ticked()
+        return dispatch.delay(delay)
+
+    def apply_async(self: Any, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
+        parent: Any = super()
+        dispatch = self._operator_dispatch
+        tick = ticks.name(entry, datetime.now(timezone.utc)) if dispatch is not None else None
+        if dispatch is None or tick is None:
+            self._operator_state.dispatched += 1
+            return parent.apply_async(entry, producer=producer, advance=advance, **kwargs)
+        if not dispatch.claim(tick):
+            if advance:
+                self.reserve(entry)
+            return NOT_SENT
+        return self._operator_publish(dispatch, tick, entry, producer=producer, advance=advance, **kwargs)
+
+    def _operator_publish(self, dispatch: Dispatch, tick: ticks.Tick, entry: Any, producer: Any, **kwargs: Any) -> Any:
+        from celery.beat import SchedulingError
+
+        parent: Any = super()
+        try:
+            result = parent.apply_async(entry, producer=dispatch.producer or producer, **kwargs)
+        except SchedulingError:
+            dispatch.end_if_told()
+            dispatch.not_published(tick)
+            raise
+        # Whatever else ends beat here, such as SIGTERM's SystemExit, leaves the journal's note of a missed tick.
+        dispatch.published()
+        return result
+
+    def close(self) -> None:
+        parent: Any = super()
+        self._operator_state.shutting_down = True
+        try:
+            parent.close()
+        finally:
+            if self._operator_dispatch is not None:
+                self._operator_dispatch.close()
 
 
 def install(app: Any, state: BeatState, server: ProbeServer) -> Callable[[], Any]:
@@ -149,7 +152,7 @@ def _expect_no_results(app: Any) -> None:
 def _claims(app: Any, state: BeatState) -> Any:
     # Clusters of one name in two namespaces may share a broker, and are two beats with ticks of their own.
     scope = ".".join(part for part in (os.environ.get("POD_NAMESPACE"), state.settings.cluster) if part)
-    own = claims.for_app(app, scope, os.environ.get("POD_UID") or state.boot_id)
+    own = claims.for_app(app, scope)
     state.claims = own.kind
     if own.kind == "none":
         logger.warning("beat: this broker offers no claim; two beats at once would dispatch ticks twice")
@@ -157,52 +160,6 @@ def _claims(app: Any, state: BeatState) -> Any:
         # A retried publish can go out twice, and on a connection that has lost its claim.
         app.conf.task_publish_retry = False
     return own
-
-
-def _broker_answers(own: Any, state: BeatState) -> bool:
-    try:
-        own.prepare()
-    except claims.BrokerAwayError as error:
-        if not state.broker_away:
-            logger.error("beat: the broker is away (%s); due entries wait until it is back", error)
-        state.broker_away = True
-        return False
-    if state.broker_away:
-        logger.warning("beat: the broker is back")
-    state.broker_away = False
-    return True
-
-
-def _take(own: Any, tick: ticks.Tick, state: BeatState) -> bool:
-    """Claim a tick; waits here while the broker is away, because Celery has advanced the entry already."""
-    while True:
-        try:
-            ours: bool = own.take(tick)
-        except claims.BrokerAwayError:
-            while not _broker_answers(own, state):
-                state.ticked()
-                time.sleep(AWAY_SLEEP)
-        else:
-            return ours
-
-
-def _missed(state: BeatState, tick: ticks.Tick, why: str) -> None:
-    state.missed += 1
-    state.last_missed = "%s %s: %s" % (tick.entry, tick.slot, why)
-    logger.error("beat: missed tick of %s (%s): %s", tick.entry, tick.slot, why)
-
-
-def _report_unfinished(journal: ClaimJournal, state: BeatState) -> None:
-    unfinished = journal.unfinished()
-    if unfinished is not None:
-        state.missed += 1
-        state.last_missed = "%s: beat ended between claiming and publishing it" % unfinished
-        logger.error("beat: missed tick: %s", state.last_missed)
-
-
-@harmless
-def _close(own: Any) -> None:
-    own.close()
 
 
 @harmless

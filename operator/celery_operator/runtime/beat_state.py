@@ -35,6 +35,8 @@ class BeatState:
         self.max_interval = 300.0
         self.claims = "none"
         self.broker_away = False
+        self.last_problem: Optional[str] = None
+        self.refused: Optional[str] = None
         self.shutting_down = False
         self.effective: Mapping[str, Any] = {}
         self.warnings: List[str] = []
@@ -64,6 +66,7 @@ class BeatState:
             tick_age=age,
             max_interval=self.max_interval,
             broker_away=self.broker_away,
+            refused=self.refused,
             stuck_in_broker=age is not None and age > liveness.BEAT_LIMIT and stuck_in_broker(),
             shutting_down=self.shutting_down,
         )
@@ -96,6 +99,7 @@ class BeatState:
             "lastMissed": self.last_missed,
             "claims": self.claims,
             "connected": not self.broker_away,
+            "lastProblem": self.last_problem,
             "shuttingDown": self.shutting_down,
             "effective": dict(self.effective),
             "warnings": self.warnings

@@ -1,28 +1,48 @@
 """Claims a tick before it is published, so that two live beats dispatch it once. At most once, never twice.
 
-Redis: one atomic ``SET NX EX`` per tick on the broker. RabbitMQ: the beat that owns an exclusive queue
-publishes, on the connection that owns it, so that a beat which lost its claim cannot publish any more; a small
-durable queue hands the last claimed slots to the next owner. Other transports have no claim, and say so.
+Redis: one atomic ``SET NX EX`` per tick on the broker. RabbitMQ: see amqp_claims.py. Other transports have no
+claim, and say so.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import socket
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional
+from uuid import uuid4
 
 from .ticks import Tick
 
 logger = logging.getLogger("celery.operator")
 
-_SLOTS_EXPIRE_MILLISECONDS = 35 * 24 * 3600 * 1000
-"""RabbitMQ deletes the queue of slots when no beat has declared it for this long."""
-
 
 class BrokerAwayError(Exception):
-    """The broker cannot be asked; nothing was claimed."""
+    """The broker cannot be asked now, the text says why. Asked again, ``take`` knows a claim that it made already."""
+
+
+class ClaimRefusedError(BrokerAwayError):
+    """The broker answers, and lets nobody claim until somebody grants the rights that the text names."""
+
+
+class Attempts:
+    """A token for every attempt at a tick, the same one until the attempt has an answer.
+
+    A broker may have stored a claim whose reply was lost. The token tells whose it is; the pod's UID could not,
+    because a container that was started again has the same one.
+    """
+
+    def __init__(self) -> None:
+        self._tick: Optional[Tick] = None
+        self._token = ""
+
+    def token(self, tick: Tick) -> str:
+        """The token of the attempt at ``tick`` that is under way, or of a new one."""
+        if self._tick != tick:
+            self._tick, self._token = tick, uuid4().hex
+        return self._token
+
+    def over(self) -> None:
+        """The attempt has its answer; the same tick asked for again is another attempt."""
+        self._tick = None
 
 
 class NoClaims:
@@ -44,7 +64,7 @@ class NoClaims:
 
 
 class RedisClaims:
-    """``SET celery-operator:beat:<namespace>.<cluster>:<entry>:<slot> <owner> NX EX <life>`` with kombu's own client.
+    """``SET celery-operator:beat:<namespace>.<cluster>:<entry>:<slot> <token> NX EX <life>`` with kombu's own client.
 
     The client carries the application's TLS, Sentinel and key prefix settings. What a failover of Redis loses of
     its last writes, a second beat may claim again.
@@ -54,10 +74,10 @@ class RedisClaims:
     longest_sleep: Optional[float] = None
     producer: Optional[Any] = None
 
-    def __init__(self, app: Any, scope: str, owner: str) -> None:
+    def __init__(self, app: Any, scope: str) -> None:
         self._app = app
         self._scope = scope
-        self._owner = owner
+        self._attempts = Attempts()
         self._connection: Optional[Any] = None
         self._client: Optional[Any] = None
 
@@ -68,17 +88,33 @@ class RedisClaims:
     def take(self, tick: Tick) -> bool:
         """Whether this beat may publish ``tick``. Raises BrokerAwayError."""
         key = "celery-operator:beat:%s:%s:%s" % (self._scope, tick.entry, tick.slot)
-        return self._ask("SET", key, self._owner, nx=True, ex=tick.life) is True
+        token = self._attempts.token(tick)
+        ours = self._ask("SET", key, token, "NX", "EX", tick.life) is not None
+        if not ours:
+            # Not only after an error here: redis-py asks again by itself when the reply to its SET was lost.
+            ours = _text(self._ask("GET", self._prefix() + key)) == token
+        self._attempts.over()
+        return ours
 
-    def _ask(self, command: str, *arguments: Any, **options: Any) -> Any:
-        from redis.exceptions import RedisError
+    def _ask(self, command: str, *arguments: Any) -> Any:
+        from redis.exceptions import RedisError, ResponseError
 
         try:
-            client = self._connect()
-            return client.ping() if command == "PING" else client.set(*arguments, **options)
-        except (RedisError, OSError, *_connection_errors(self._connection)) as error:
+            return self._connect().execute_command(command, *arguments)
+        except ResponseError as error:
+            # Closed too: a server that became a replica stays one, and Sentinel knows the new primary.
+            self.close()
+            raise BrokerAwayError("Redis refuses %s: %s" % (command, error)) from error
+        except (RedisError, OSError, ValueError, *connection_errors(self._connection)) as error:
+            # ValueError is what redis-py 8 makes of a SIGTERM while it reads ("operation on closed file").
             self.close()
             raise BrokerAwayError("%s: %s" % (type(error).__name__, command)) from error
+
+    def _prefix(self) -> str:
+        """kombu puts the application's key prefix before the key of SET, but not of GET."""
+        if "GET" in getattr(self._client, "PREFIXED_SIMPLE_COMMANDS", ()):
+            return ""
+        return str(getattr(self._client, "global_keyprefix", "") or "")
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -89,138 +125,14 @@ class RedisClaims:
     def close(self) -> None:
         """Give the connection up; the next claim makes a new one."""
         connection, self._connection, self._client = self._connection, None, None
-        _release(connection)
+        release(connection)
 
 
-class AmqpClaims:
-    """Ownership of the queue ``celery-operator.beat.<namespace>.<cluster>``, asked for again before every publish.
-
-    ``producer`` publishes on the owning connection. The connection has a heartbeat, so that RabbitMQ frees the
-    queue of a lost node within two of them; ``prepare`` keeps it going and must be called every 10 s.
-    """
-
-    kind = "amqp"
-    longest_sleep: Optional[float] = 10.0
-    heartbeat = 30
-
-    def __init__(self, app: Any, scope: str, owner: str) -> None:
-        self._app = app
-        self._name = "celery-operator.beat.%s" % scope
-        self._owner = owner
-        self._connection: Optional[Any] = None
-        self._channel: Optional[Any] = None
-        self._owns = False
-        self._last: Dict[str, Tuple[str, int]] = {}
-        self.producer: Optional[Any] = None
-
-    def prepare(self) -> None:
-        """Read what the broker sent, send a heartbeat when one is due, reconnect. Raises BrokerAwayError."""
-        try:
-            self._connect()
-            self._pump()
-        except self._errors() as error:
-            self.close()
-            raise BrokerAwayError(type(error).__name__) from error
-
-    def take(self, tick: Tick) -> bool:
-        """Whether this beat owns the claim and nobody claimed ``tick`` before. Raises BrokerAwayError."""
-        try:
-            self._connect()
-            if not self._own():
-                return False
-            series, number = self._last.get(tick.entry, ("", 0))
-            if series == tick.series and tick.number <= number:
-                return False
-            self._last[tick.entry] = (tick.series, tick.number)
-            self._hand_over()
-            return True
-        except self._errors() as error:
-            self.close()
-            raise BrokerAwayError(type(error).__name__) from error
-
-    def _errors(self) -> Any:
-        return (OSError, EOFError, *_connection_errors(self._connection))
-
-    def _connect(self) -> None:
-        if self._channel is not None:
-            return
-        connection = self._app.connection_for_write(heartbeat=self.heartbeat)
-        self._connection = connection
-        connection.connect()
-        self._open_channel()
-
-    def _open_channel(self) -> None:
-        connection = self._connection
-        assert connection is not None
-        self._channel = connection.channel()
-        self.producer = self._app.amqp.Producer(self._channel, auto_declare=False)
-        self._owns = False
-
-    def _own(self) -> bool:
-        """Declare the exclusive queue: a round trip that proves the connection alive and the claim ours."""
-        from amqp.exceptions import ResourceLocked
-
-        assert self._channel is not None
-        try:
-            self._channel.queue_declare(self._name, durable=False, exclusive=True, auto_delete=False)
-        except ResourceLocked:
-            # RabbitMQ closed the channel, not the connection.
-            self._open_channel()
-            return False
-        if not self._owns:
-            self._owns = True
-            self._last = self._inherit()
-        return True
-
-    @property
-    def _slots_queue(self) -> str:
-        return self._name + ".slots"
-
-    def _inherit(self) -> Dict[str, Tuple[str, int]]:
-        """The ticks that the previous owner claimed last, by entry."""
-        channel = self._channel
-        assert channel is not None
-        self._declare_slots()
-        message = channel.basic_get(self._slots_queue, no_ack=False)
-        if message is None:
-            return {}
-        channel.basic_reject(message.delivery_tag, requeue=True)
-        try:
-            return {
-                str(entry): (str(series), int(number)) for entry, (series, number) in json.loads(message.body).items()
-            }
-        except (ValueError, TypeError, AttributeError):
-            return {}
-
-    def _declare_slots(self) -> None:
-        """A declaration counts as use: the queue outlives every monthly entry, but not its CeleryCluster for long."""
-        assert self._channel is not None
-        arguments = {"x-max-length": 1, "x-expires": _SLOTS_EXPIRE_MILLISECONDS}
-        self._channel.queue_declare(self._slots_queue, durable=True, auto_delete=False, arguments=arguments)
-
-    def _hand_over(self) -> None:
-        """Replace the one message of the slots queue. Frames of one connection arrive in order: before the tick."""
-        from amqp.basic_message import Message
-
-        assert self._channel is not None
-        self._declare_slots()
-        body = json.dumps(self._last, separators=(",", ":"))
-        self._channel.basic_publish(Message(body, delivery_mode=2), exchange="", routing_key=self._slots_queue)
-
-    def _pump(self) -> None:
-        connection = self._connection
-        assert connection is not None
-        with contextlib.suppress(socket.timeout):
-            connection.drain_events(timeout=0.001)
-        connection.heartbeat_check(rate=2)
-
-    def close(self) -> None:
-        """Give the claim up: RabbitMQ deletes the exclusive queue with its connection."""
-        connection, self._connection, self._channel, self.producer = self._connection, None, None, None
-        _release(connection)
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _connection_errors(connection: Optional[Any]) -> Any:
+def connection_errors(connection: Optional[Any]) -> Any:
     """Exceptions of the transport that mean a lost connection or channel."""
     if connection is None:
         from kombu.exceptions import OperationalError
@@ -229,7 +141,8 @@ def _connection_errors(connection: Optional[Any]) -> Any:
     return (*connection.recoverable_connection_errors, *connection.recoverable_channel_errors)
 
 
-def _release(connection: Optional[Any]) -> None:
+def release(connection: Optional[Any]) -> None:
+    """Close a connection, which may be broken; waits 1 s at most."""
     if connection is None:
         return
     try:
@@ -238,11 +151,13 @@ def _release(connection: Optional[Any]) -> None:
         logger.debug("celery-operator: closing a broken connection failed", exc_info=True)
 
 
-def for_app(app: Any, scope: str, owner: str) -> Any:
+def for_app(app: Any, scope: str) -> Any:
     """The claims that the application's transport can have."""
+    from .amqp_claims import AmqpClaims
+
     transport = app.connection_for_write().transport
     if transport.driver_type == "redis":
-        return RedisClaims(app, scope, owner)
+        return RedisClaims(app, scope)
     if transport.driver_type == "amqp" and transport.driver_name == "py-amqp":
-        return AmqpClaims(app, scope, owner)
+        return AmqpClaims(app, scope)
     return NoClaims()

@@ -57,3 +57,24 @@ def ignore_unprefixed_variables(command: Any, names: Sequence[str]) -> None:
         if parameter.name in names:
             parameter.envvar = None
             parameter.allow_from_autoenv = False
+
+
+def shown_usage_errors() -> List[Any]:
+    """A list that gets every usage error that click prints from now on: it ends the process without its cause."""
+    from click.exceptions import NoSuchOption, UsageError
+
+    shown: List[Any] = []
+    _remember(UsageError, shown)
+    # Celery has given this one a method of its own.
+    _remember(NoSuchOption, shown)
+    return shown
+
+
+def _remember(kind: Any, shown: List[Any]) -> None:
+    original = kind.show
+
+    def show(self: Any, *args: Any, **kwargs: Any) -> None:
+        shown.append(self)
+        original(self, *args, **kwargs)
+
+    kind.show = show

@@ -80,12 +80,16 @@ def worker_started(facts: WorkerFacts) -> Verdict:
 
 @dataclass(frozen=True)
 class BeatFacts:
-    """Seconds; ``tick_age`` None before the first tick, then ``set_up_age`` counts."""
+    """Seconds; ``tick_age`` None before the first tick, then ``set_up_age`` counts.
+
+    ``refused``: what the broker does not allow, None when it does.
+    """
 
     set_up_age: float
     tick_age: Optional[float]
     max_interval: float
     broker_away: bool = False
+    refused: Optional[str] = None
     stuck_in_broker: bool = False
     shutting_down: bool = False
 
@@ -100,5 +104,7 @@ def beat_alive(facts: BeatFacts) -> Verdict:
 
 
 def beat_ready(facts: BeatFacts) -> Verdict:
-    """Set up and not shutting down."""
-    return (False, "shutting down") if facts.shutting_down else (True, "ok")
+    """Set up, not shutting down, and allowed to claim ticks: an outage passes, missing rights do not."""
+    if facts.shutting_down:
+        return False, "shutting down"
+    return (True, "ok") if facts.refused is None else (False, facts.refused)

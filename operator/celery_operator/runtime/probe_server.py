@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from .failures import StartError
@@ -16,8 +17,8 @@ from .originals import Socket, socket_module, start_new_thread
 Answer = Callable[[], Tuple[bool, str]]
 Status = Callable[[], Mapping[str, Any]]
 
-READ_TIMEOUT = 1.0
-"""Seconds a client may take to send its request: also the longest one client can keep another waiting."""
+CONNECTION_SECONDS = 1.0
+"""Seconds one connection may take from the first byte to the last: the longest that a client keeps others waiting."""
 
 REQUEST_LIMIT = 4096
 
@@ -67,9 +68,11 @@ class ProbeServer:
                     return
                 continue
             client = Socket(fileno=descriptor)
+            deadline = time.monotonic() + CONNECTION_SECONDS
             try:
-                client.settimeout(READ_TIMEOUT)
-                client.sendall(self._respond(_read(client)))
+                answer = self._respond(_read(client, deadline))
+                client.settimeout(_left(deadline))
+                client.sendall(answer)
             except OSError:
                 pass
             finally:
@@ -129,9 +132,18 @@ def _errno(name: str) -> int:
     return int(getattr(errno, name))
 
 
-def _read(client: Any) -> bytes:
+def _left(deadline: float) -> float:
+    """Seconds left, for settimeout: never 0, which would mean "do not block". Raises TimeoutError."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _read(client: Any, deadline: float) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data and len(data) < REQUEST_LIMIT:
+        client.settimeout(_left(deadline))
         chunk = client.recv(REQUEST_LIMIT)
         if not chunk:
             break

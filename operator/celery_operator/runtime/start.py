@@ -16,6 +16,9 @@ from .versions import Choice, Installed
 
 assert main_thread
 
+USAGE = 2
+"""click's exit code for a command line that it cannot read."""
+
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run ``celery worker`` or ``celery beat``; ends the process with Celery's exit code, or 78."""
@@ -69,14 +72,29 @@ def run(runtime: Runtime) -> int:
     """Celery's main, in this process. Failures before the worker or beat runs get a termination message."""
     program = importlib.import_module("celery.bin.celery")
     commandline.ignore_unprefixed_variables(program.celery, ("broker", "result_backend"))
+    shown = commandline.shown_usage_errors()
     try:
         return int(program.main() or 0)
     except StartError as error:
         return failures.report(error, error.__cause__)
+    except SystemExit as ended:
+        if ended.code != USAGE or runtime.serving:
+            raise
+        return failures.report(_usage(runtime, shown))
     except Exception as error:
         if runtime.serving:
             raise
         return failures.report(_start_failed(runtime, error), error)
+
+
+def _usage(runtime: Runtime, shown: Sequence[Any]) -> StartError:
+    """What click printed before it ended the process."""
+    return StartError(
+        "ConfigInvalid",
+        "celery %s does not take its options: %s; check extraArgs"
+        % (runtime.command.component, shown[-1].format_message() if shown else "see the log"),
+        exception=type(shown[-1]).__name__ if shown else None,
+    )
 
 
 def _start_failed(runtime: Runtime, error: BaseException) -> StartError:

@@ -5,14 +5,18 @@ Sources: Celery's and kombu's changelogs, and runs of 5.3.6, 5.4.0, 5.5.3, 5.6.3
 
 from __future__ import annotations
 
+import logging
 import platform
 import re
+import ssl
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .environment import Settings
 from .failures import StartError
+
+logger = logging.getLogger("celery.operator")
 
 Version = Tuple[int, ...]
 
@@ -117,6 +121,9 @@ def _check_redis(versions: Installed) -> None:
             "celery %s with kombu %s and redis %s do not go together: %s Pin versions that were released together."
             % (versions.celery, versions.kombu, versions.redis, error),
         ) from error
+    except Exception:
+        # A private function of kombu's: whatever else happens in it says nothing about the versions.
+        logger.debug("celery-operator: kombu could not be asked about its redis-py", exc_info=True)
 
 
 def choose(versions: Installed, settings: Settings) -> Choice:
@@ -137,6 +144,10 @@ def choose(versions: Installed, settings: Settings) -> Choice:
             "socket_keepalive": True,
             "health_check_interval": 25,
         }
+    if scheme(settings.broker_url) == "rediss":
+        # kombu checks no certificate unless told to. Not in the URL, as for the result backend: there it would
+        # replace all of the application's own broker_use_ssl, its certificate authority included.
+        defaults["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     if settings.component == "worker":
         # 4 s kills children that start slowly under a small CPU limit, in a loop (celery#9781).
         defaults["worker_proc_alive_timeout"] = 30

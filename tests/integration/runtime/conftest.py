@@ -28,9 +28,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    """A RabbitMQ with a difficult password."""
+    """A RabbitMQ with a difficult password, and the API that gives users rights."""
     folder = tmp_path_factory.mktemp("rabbit")
-    with RabbitServer(folder=folder, username="shop", password=PASSWORD) as server:
+    with RabbitServer(folder=folder, username="shop", password=PASSWORD, management=True) as server:
         yield server
 
 

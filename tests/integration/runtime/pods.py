@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -34,7 +34,10 @@ def mount(folder: Path) -> Path:
 
 
 class Pod(Process):
-    """One container. ``settings`` overrides CELERY_OPERATOR_SETTINGS, ``env`` the environment."""
+    """One container. ``settings`` overrides CELERY_OPERATOR_SETTINGS, ``env`` the environment.
+
+    ``prefix``: the program and options that start Python.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class Pod(Process):
         env: Mapping[str, str] | None = None,
         applications: Path = APPLICATIONS,
         name: str | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         name = name or f"{component}-{uuid4().hex[:6]}"
         super().__init__(name=name, folder=folder / name)
         self.port = free_port()
         self.termination_log = self.folder / "termination-log"
         self._python = python
+        self._prefix = prefix
         self._component = component
         self._app = app
         self._applications = applications
@@ -81,7 +86,7 @@ class Pod(Process):
         launch = mount(self.folder)
         self._env["CELERY_OPERATOR_SETTINGS"] = json.dumps({**self._settings, "probePort": self.port})
         self.launch(
-            [str(self._python), str(launch), self._component, *self._options(), *arguments],
+            [*self._prefix, str(self._python), str(launch), self._component, *self._options(), *arguments],
             env=self._env,
             cwd=self._applications,
         )

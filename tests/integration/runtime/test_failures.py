@@ -105,3 +105,13 @@ def test_a_pool_whose_package_is_missing(make_pod: PodMaker, broker: RedisServer
     assert message["reason"] == "StartFailed"
     assert "gevent" in message["message"]
     assert PASSWORD not in pod.output()
+
+
+@pytest.mark.parametrize("component", ["worker", "beat"])
+def test_an_option_that_celery_does_not_know(component: str, make_pod: PodMaker, broker: RedisServer) -> None:
+    pod = make_pod(broker=broker.url(), component=component).start("--no-such-option")
+    assert pod.ended() == 78
+    message = pod.termination_message()
+    assert message["reason"] == "ConfigInvalid"
+    assert "--no-such-option" in message["message"]
+    assert "extraArgs" in message["message"]

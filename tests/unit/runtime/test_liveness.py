@@ -80,3 +80,8 @@ def test_beat_is_alive(facts: BeatFacts, alive: bool) -> None:
 def test_beat_is_not_ready_while_it_shuts_down() -> None:
     assert beat_ready(BEAT)[0] is True
     assert beat_ready(replace(BEAT, shutting_down=True))[0] is False
+
+
+def test_beat_is_not_ready_without_its_rights() -> None:
+    assert beat_ready(replace(BEAT, refused="grant them")) == (False, "grant them")
+    assert beat_alive(replace(BEAT, tick_age=500.0, broker_away=True, refused="grant them"))[0] is True

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 from dataclasses import replace
 
 import pytest
+from kombu.exceptions import VersionMismatch
+from kombu.transport.redis import Channel
 
 from celery_operator.runtime.environment import Settings
 from celery_operator.runtime.failures import StartError
@@ -57,3 +61,22 @@ def test_socket_options_are_for_redis_only() -> None:
 @pytest.mark.parametrize(("mingle", "flags"), [(None, ()), (True, ()), (False, ("--without-mingle",))])
 def test_mingle(mingle: bool | None, flags: tuple[str, ...]) -> None:
     assert choose(Installed(celery="5.7.0"), replace(WORKER, mingle=mingle)).flags == flags
+
+
+def test_certificates_of_a_broker_are_checked_unless_the_application_says_otherwise() -> None:
+    secure = choose(Installed(celery="5.7.0"), replace(WORKER, broker_url="rediss://r/0"))
+    assert secure.defaults["broker_use_ssl"] == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    assert "broker_use_ssl" not in {**secure.forced, **choose(Installed(celery="5.7.0"), WORKER).defaults}
+
+
+@pytest.mark.parametrize(("error", "refused"), [(VersionMismatch("too old"), True), (AttributeError("gone"), False)])
+def test_only_a_mismatch_of_kombu_and_redis_is_refused(
+    error: Exception, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def private(_: object) -> object:
+        raise error
+
+    monkeypatch.setattr(Channel, "_get_client", private)
+    found = Installed(celery="5.7.0", kombu="5.7.0", redis="5.3.1")
+    with pytest.raises(StartError, match="too old") if refused else contextlib.nullcontext():
+        check(found, "redis://r/0")

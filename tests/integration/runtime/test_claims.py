@@ -1,0 +1,114 @@
+"""A claim whose reply was lost is still ours, and a claim that our own lost connection holds is nobody else's."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import kombu
+import pytest
+
+from celery_operator.runtime import claims
+from celery_operator.runtime.ticks import Tick
+from tests.integration.runtime.conftest import PASSWORD
+from tests.integration.runtime.lossy_proxy import Fate, Proxy
+from tests.integration.servers import RabbitServer, RedisServer, wait_until
+
+
+def beat(url: str, scope: str, **options: Any) -> Any:
+    """The claims of one beat. Of an application they need no more than its connections."""
+    app = SimpleNamespace(
+        connection_for_write=lambda **more: kombu.Connection(url, **options, **more),
+        amqp=SimpleNamespace(Producer=kombu.Producer),
+    )
+    return claims.for_app(app, scope)
+
+
+def tick(number: int) -> Tick:
+    """A tick of the entry ``ours``."""
+    return Tick(entry="ours", series="i30", number=number, life=600)
+
+
+def take(own: Any, wanted: Tick) -> bool:
+    """Ask until there is an answer, as beat does."""
+    answers: list[bool] = []
+
+    def answered() -> bool:
+        try:
+            answers.append(own.take(wanted))
+        except claims.BrokerAwayError:
+            return False
+        return True
+
+    wait_until(answered, timeout=20.0, interval=0.1, what="an answer")
+    return answers[0]
+
+
+class LoseOneReply:
+    """Loses the reply to the first request that contains ``words``."""
+
+    def __init__(self, *words: bytes) -> None:
+        self._words = words
+        self._lost = False
+
+    def __call__(self, data: bytes) -> Fate:
+        if self._lost or not all(word in data for word in self._words):
+            return Fate.PASS
+        self._lost = True
+        return Fate.REPLY_LOST
+
+
+def scope_of(request: pytest.FixtureRequest) -> str:
+    """A cluster's name that no other test uses."""
+    return f"claims-{request.node.name}-{time.time_ns()}".replace("[", "-").replace("]", "")
+
+
+@pytest.mark.parametrize("prefix", ["", "shop:"])
+def test_redis_knows_our_claim_after_a_lost_reply(
+    prefix: str, empty_broker: RedisServer, request: pytest.FixtureRequest
+) -> None:
+    scope = scope_of(request)
+    options = {"transport_options": {"global_keyprefix": prefix}}
+    with Proxy(empty_broker.port, LoseOneReply(b"SET", b"celery-operator:beat:")) as proxy:
+        lossy = empty_broker.url().replace(str(empty_broker.port), str(proxy.port))
+        first, second = beat(lossy, scope, **options), beat(empty_broker.url(), scope, **options)
+        assert take(first, tick(1)) is True, "claimed, and dispatched by nobody"
+        assert proxy.fates == [Fate.REPLY_LOST]
+        assert take(second, tick(1)) is False
+        assert take(first, tick(1)) is False, "asked for twice is dispatched twice"
+        first.close()
+        second.close()
+
+
+def test_rabbitmq_knows_our_claim_after_a_lost_reply(rabbit: RabbitServer, request: pytest.FixtureRequest) -> None:
+    scope = scope_of(request)
+    with Proxy(rabbit.port, LoseOneReply(b'{"ours"')) as proxy:
+        first, second = beat(through(proxy), scope), beat(rabbit.url(), scope)
+        assert take(first, tick(1)) is True, "claimed, and dispatched by nobody"
+        assert proxy.fates == [Fate.REPLY_LOST]
+        assert take(first, tick(1)) is False, "asked for twice is dispatched twice"
+        assert take(first, tick(2)) is True
+        assert take(second, tick(3)) is False, "two owners"
+        first.close()
+        assert take(second, tick(2)) is False, "the slots were not handed over"
+        assert take(second, tick(3)) is True
+        second.close()
+
+
+def test_rabbitmq_keeps_the_claim_of_a_half_open_connection_for_its_owner(
+    rabbit: RabbitServer, request: pytest.FixtureRequest
+) -> None:
+    scope = scope_of(request)
+    with Proxy(rabbit.port) as proxy:
+        own = beat(through(proxy), scope)
+        own.heartbeat = 1
+        assert take(own, tick(1)) is True
+        proxy.half_open()
+        assert take(own, tick(2)) is True, "the tick was taken for another beat's"
+        own.close()
+
+
+def through(proxy: Proxy) -> str:
+    """The address of the RabbitMQ behind ``proxy``."""
+    return RabbitServer.url(SimpleNamespace(username="shop", password=PASSWORD, port=proxy.port))  # type: ignore[arg-type]
