@@ -49,8 +49,10 @@ def registry(
             manifest: Manifest = {**event["object"], "apiVersion": kind.api_version, "kind": kind.kind}
             if event["type"] == "DELETED":
                 key = cache.drop(manifest)
-                if kind == kinds.CELERY_CLUSTER:
-                    on_gone(ClusterKey.of_cluster(manifest))
+                gone = ClusterKey.of_cluster(manifest) if kind == kinds.CELERY_CLUSTER else None
+                # News of the former object may come after those of its successor of the same name.
+                if gone is not None and cache.cluster(gone) is None:
+                    on_gone(gone)
             else:
                 key = cache.put(manifest)
             if key is not None:

@@ -16,6 +16,7 @@ from kopf._core.engines.peering import Identity
 from celery_operator import handlers
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import runtime_configmap
+from celery_operator.desired.digest import digest
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, NotLeader
 from celery_operator.kube.events import EventRecorder
@@ -135,6 +136,7 @@ class Operator:
         if self._stopping.is_set():
             fill.cancel()
             return
+        await fill  # raises what it failed with
         stop_watching = asyncio.Event()
         tasks = [
             asyncio.create_task(self._watch(stop_watching, on_watching), name="watch"),
@@ -191,11 +193,15 @@ class Operator:
         await kopf.run_tasks(tasks, ignored=ours)
 
     async def _reconcile(self, key: ClusterKey) -> float | None:
-        self._monitor.watch(key)
+        manifest = self._cache.cluster(key)
+        if manifest is not None:
+            self._monitor.watch(key, digest(manifest["spec"].get("broker")))
         return await self._reconciler.reconcile(key)
 
     def _enqueue(self, key: ClusterKey) -> None:
-        if self._cache.cluster(key) is not None:
+        if self._cache.cluster(key) is None:
+            self._forget(key)
+        else:
             self._queue.add(key)
 
     def _forget(self, key: ClusterKey) -> None:

@@ -22,7 +22,7 @@ def test_a_broker_outage_restarts_nothing_and_tasks_run_afterwards(space: Space)
     space.delete(POD, "shop-redis-0", grace_seconds=0)
     space.wait_condition("shop", "BrokerReachable", "False", within=40)
     for pod in space.pods("shop", "worker"):
-        until(lambda pod=pod: space.status_of(pod)["connected"], lambda found: found is False, within=30)  # type: ignore[misc]
+        until(lambda pod=pod: space.status_of(pod)["connected"], lambda found: found is False, within=90)  # type: ignore[misc]
         assert space.probe(pod, "/livez")[0] == 200
         assert space.probe(pod, "/readyz")[0] == 200
     (beat,) = space.pods("shop", "beat")

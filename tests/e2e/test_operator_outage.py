@@ -59,7 +59,8 @@ def test_both_pods_are_lost_in_the_middle_of_five_applies(space: Space, release:
         space.apply(manifests.cluster(name, **spec))
     for name in names:
         space.wait(DEPLOYMENT, f"{name}-worker-default", within=60)
-        space.wait(STATEFUL_SET, f"{name}-beat", within=10)
+        # As long as for the Deployment: a pass cut between the two waits for the next leader.
+        space.wait(STATEFUL_SET, f"{name}-beat", within=60)
         space.wait_condition(name, "SpecValid", "True")
     children = _owned(space)
     runtimes = {child.rpartition("-")[2] for child in children if child.startswith("ConfigMap")}

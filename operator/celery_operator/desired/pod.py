@@ -14,6 +14,8 @@ from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.desired.strategic_merge import PATCH_DIRECTIVE, MergeError, merge
 
 PROBE_PORT_NAME: Final = "probes"
+COMPONENTS: Final = frozenset({"worker", "beat", "flower", "redis"})
+"""Names of the components, and of their containers."""
 RESTARTED_BY: Final = "celery-operator.dev/redis-secret"
 _OWNED_CONTAINER_KEYS: Final = frozenset({"name", "command", "args"})
 _OWNED_POD_KEYS: Final = frozenset({"restartPolicy"})
@@ -70,11 +72,21 @@ def template(
         (container.pod_template, f"{own}.podTemplate"),
     ):
         if source is not None:
-            patch = source.model_dump(by_alias=True, exclude_none=True)
+            patch = _for_component(source.model_dump(by_alias=True, exclude_none=True), container.component)
             _refuse_owned(patch.get("spec", {}), container.component, where)
             _refuse_owned_labels(patch.get("metadata", {}).get("labels", {}), where)
             base = merge(base, patch, path=where)
     return base
+
+
+def _for_component(patch: dict[str, Any], component: str) -> dict[str, Any]:
+    """The patch without the containers of other components: the cluster's podTemplate is for all of them."""
+    containers = patch.get("spec", {}).get("containers")
+    if not isinstance(containers, list):
+        return patch
+    others = COMPONENTS - {component}
+    kept = [entry for entry in containers if not (isinstance(entry, dict) and entry.get("name") in others)]
+    return {**patch, "spec": {**patch["spec"], "containers": kept}}
 
 
 def _metadata(cluster: CeleryCluster, container: CeleryContainer, surroundings: Surroundings) -> dict[str, Any]:

@@ -39,6 +39,9 @@ CONCURRENT_REQUESTS: Final = 32
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds for one call, waiting for a free slot included."""
 
+WRITE_TIMEOUT: Final = 5.0
+"""Seconds for a write: one that was sent while the Lease was surely held must have ended before another can lead."""
+
 LIST_CHUNK: Final = 500
 """Objects per page of a list: the chunk size of client-go's pager."""
 
@@ -242,13 +245,14 @@ class KubeClient:
         write: bool = False,
     ) -> Manifest:
         """Send one request inside the limits of time and number and return the decoded object."""
+        limit = min(self._timeout, WRITE_TIMEOUT) if write else self._timeout
         try:
-            async with asyncio.timeout(self._timeout), self._slots:
+            async with asyncio.timeout(limit), self._slots:
                 if write and not self._may_write():
                     raise NotLeader(f"{verb} {kind.kind}: the Lease is not held")
                 return await self._send(verb, kind, method, path, query or [], body, content_type)
         except TimeoutError as error:
-            raise Unavailable(f"{verb} {kind.kind}: no answer within {self._timeout:g} s") from error
+            raise Unavailable(f"{verb} {kind.kind}: no answer within {limit:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{verb} {kind.kind}: {type(error).__name__}: {error}") from error
 
@@ -281,7 +285,10 @@ class KubeClient:
                 self._observe(verb, kind.kind, code, time.monotonic() - started)
         if not 200 <= code < 300:
             raise error_for(code, response.reason or "", response.headers, data)
-        answer: Manifest = json.loads(data)
+        try:
+            answer: Manifest = json.loads(data)
+        except ValueError as error:
+            raise Unavailable(f"{verb} {kind.kind}: the answer is no JSON; is a proxy in between?") from error
         return answer
 
 

@@ -5,6 +5,7 @@ They are read with `get` alone: the operator may neither list nor watch other pe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,17 +40,12 @@ def required(spec: CeleryClusterSpec) -> list[Reference]:
 
 async def missing(client: KubeClient, namespace: str, spec: CeleryClusterSpec) -> tuple[str, ...]:
     """Every missing Secret, ConfigMap or key, one line each. Raises ApiError when the API server cannot tell."""
-    found: dict[tuple[Kind, str], Manifest | None] = {}
-    problems = []
-    for reference in required(spec):
-        target = (reference.kind, reference.name)
-        if target not in found:
-            ref = ObjectRef(kind=reference.kind, namespace=namespace, name=reference.name)
-            found[target] = await client.get(ref)
-        problem = reference.problem(found[target])
-        if problem is not None:
-            problems.append(problem)
-    return tuple(problems)
+    needed = required(spec)
+    targets = list(dict.fromkeys((reference.kind, reference.name) for reference in needed))
+    refs = [ObjectRef(kind=kind, namespace=namespace, name=name) for kind, name in targets]
+    found = dict(zip(targets, await asyncio.gather(*map(client.get, refs)), strict=True))
+    problems = (reference.problem(found[reference.kind, reference.name]) for reference in needed)
+    return tuple(problem for problem in problems if problem is not None)
 
 
 def _of_connections(spec: CeleryClusterSpec) -> Iterator[Reference]:

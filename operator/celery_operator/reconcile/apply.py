@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections import defaultdict
@@ -11,7 +12,7 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import managed_redis
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, Conflict, Invalid
-from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.kube.objects import SECRET, Manifest, ObjectRef
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.snapshot import Applied
@@ -69,18 +70,21 @@ class Applier:
         return False
 
     async def _dry_run(self, applies: tuple[Apply, ...]) -> None:
-        problems: list[str] = []
-        for step in applies:
-            if step.manager != FIELD_MANAGER:
-                continue
-            try:
-                await self._client.apply(step.manifest, field_manager=step.manager, dry_run=True)
-            except Invalid as error:
-                problems += [
-                    f"{step.ref.kind.kind} {step.ref.name}: {cause}" for cause in error.causes or (error.message,)
-                ]
+        """Try everything at once, so that a slow API server costs one answer's time and not all of them."""
+        steps = [step for step in applies if step.manager == FIELD_MANAGER]
+        tries = (self._client.apply(step.manifest, field_manager=step.manager, dry_run=True) for step in steps)
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        problems = [
+            f"{step.ref.kind.kind} {step.ref.name}: {cause}"
+            for step, answer in zip(steps, answers, strict=True)
+            if isinstance(answer, Invalid)
+            for cause in answer.causes or (answer.message,)
+        ]
         if problems:
             raise Rejected(tuple(problems))
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def _apply(self, step: Apply) -> Applied:
         result = strip(await self._client.apply(step.manifest, field_manager=step.manager))
@@ -96,6 +100,8 @@ class Applier:
                 await self._client.delete(deletion.ref, uid=deletion.uid)
                 _LOG.info("deleted %s, which is no longer wanted", deletion.ref)
             except ApiError as error:
+                if deletion.ref.kind == SECRET:
+                    raise  # what else is left of the managed Redis is how the next pass finds its Secret
                 refused.append(error)
         if refused:
             raise refused[0]

@@ -77,6 +77,8 @@ class Plan:
     blocked: Blocked | None = None
     taken: tuple[str, ...] = ()
     """Children whose names belong to somebody else, in words."""
+    held: bool = False
+    """Changes of the spec wait, because the cluster is paused."""
     requeue_after: float | None = None
 
     @property
@@ -95,7 +97,7 @@ def make(snapshot: Snapshot) -> Plan:
     if found:
         return Plan(blocked=Blocked(reason="InvalidSpec", problems=found))
     if cluster.spec.paused:
-        return Plan()
+        return Plan(held=_changes_wait(snapshot))
     if snapshot.missing_references:
         lines = snapshot.missing_references
         return Plan(blocked=Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
@@ -109,8 +111,25 @@ def make(snapshot: Snapshot) -> Plan:
     return _compare(snapshot, desired)
 
 
+def _changes_wait(snapshot: Snapshot) -> bool:
+    """Whether a paused cluster's workers or beat differ from its spec. Told by what is stored, not by what was sent."""
+    try:
+        wanted = {ObjectRef.of(manifest): manifest for manifest in _desired(snapshot)}
+    except MergeError:
+        return True
+    for ref, manifest in wanted.items():
+        live = snapshot.live.get(ref)
+        if live is None or _template_hash(live) != _template_hash(manifest):
+            return True
+        if ref.kind == DEPLOYMENT and live["spec"].get("replicas") != manifest["spec"]["replicas"]:
+            return True
+    return next(_deletes(snapshot, set(wanted)), None) is not None
+
+
 def desired_refs(snapshot: Snapshot) -> list[ObjectRef]:
     """The objects whose live state the plan compares with; none where the spec cannot be built at all."""
+    if problems.find(snapshot.cluster):
+        return []
     try:
         return [ObjectRef.of(manifest) for manifest in children.build(snapshot.cluster, _current(snapshot))]
     except MergeError:

@@ -7,7 +7,7 @@ from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.scalars import quantity
-from celery_operator.desired import connections, launch_settings
+from celery_operator.desired import connections, crontab, launch_settings
 
 OWNED_SETTINGS: Final = {
     "broker_url": "spec.broker",
@@ -31,6 +31,7 @@ OWNED_SETTINGS: Final = {
 _BROKERS_WITHOUT_RESULTS: Final = ("amqp", "amqps", "pyamqp", "sqs")
 
 
+_MOVE: Final = "move large values into the image"
 _LEAST_MEMORY: Final = 8 * 1024**2
 """Bytes that a bare Python interpreter takes."""
 
@@ -41,6 +42,7 @@ def find(cluster: CeleryCluster) -> tuple[str, ...]:
         *_owned_settings(cluster),
         *_no_result_backend(cluster),
         *_too_little_memory(cluster),
+        *_impossible_times(cluster),
         *_too_large(cluster),
     )
 
@@ -80,8 +82,22 @@ def _too_little_memory(cluster: CeleryCluster) -> Iterator[str]:
             )
 
 
+def _impossible_times(cluster: CeleryCluster) -> Iterator[str]:
+    """What would end a new beat at its start, and with it the old one."""
+    beat = cluster.spec.beat
+    for entry in (beat.schedule or []) if beat is not None else []:
+        wrong = crontab.problem(entry.crontab) if entry.crontab is not None else None
+        if wrong is not None:
+            yield f"spec.beat.schedule[{entry.name}].crontab: {wrong}"
+
+
 def _too_large(cluster: CeleryCluster) -> Iterator[str]:
     """Linux hands a process no environment string of 128 KiB, so such a pod could never start."""
+    common = len(launch_settings.render(cluster.spec.config or {}).encode())
+    if common > launch_settings.MAX_BYTES:
+        limit = launch_settings.MAX_BYTES
+        yield f"spec.config: {common} bytes, and at most {limit} fit into a pod's environment; {_MOVE}"
+        return
     settings = {
         f"worker group {group.name!r}": launch_settings.worker(cluster, group) for group in cluster.spec.workers
     }
@@ -92,7 +108,7 @@ def _too_large(cluster: CeleryCluster) -> Iterator[str]:
         if size > launch_settings.MAX_BYTES:
             yield (
                 f"spec.config and spec.beat.schedule: {component} gets {size} bytes of settings, and at most "
-                f"{launch_settings.MAX_BYTES} fit into its environment; move large values into the image"
+                f"{launch_settings.MAX_BYTES} fit into its environment; {_MOVE}"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import connections, names
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import ApiError
+from celery_operator.kube.errors import ApiError, Unavailable
 from celery_operator.kube.events import EventRecorder
 from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, ObjectRef
 from celery_operator.observe import references
@@ -33,6 +34,10 @@ _LOG = logging.getLogger(__name__)
 
 DEADLINE: Final = 30.0
 """Seconds for one pass."""
+_WORK_DEADLINE: Final = 25.0
+"""Seconds for looking and writing; the rest is for telling in the status that it was too slow."""
+_RETRY_REJECTED: Final = 60.0
+"""Seconds until a refused spec is tried again: an admission policy may have refused it, and have changed."""
 
 
 class Reconciler:
@@ -67,7 +72,8 @@ class Reconciler:
             if manifest is None or "deletionTimestamp" in manifest["metadata"]:
                 return None
             try:
-                cluster = CeleryCluster.model_validate(manifest)
+                # Without the status: another version of the operator may have written it.
+                cluster = CeleryCluster.model_validate({**manifest, "status": None})
             except ValidationError as error:
                 await self._write_invalid(manifest, error)
                 return None
@@ -78,21 +84,24 @@ class Reconciler:
         self._memory.forget(key)
 
     async def _pass(self, manifest: Manifest, cluster: CeleryCluster) -> float | None:
-        snapshot = await self._observe(cluster)
-        plan = planning.make(snapshot)
-        blocked, again, failure = plan.blocked, False, None
+        plan, again, failure = Plan(), False, None
         try:
-            again = await self._applier.execute(cluster, plan)
+            async with asyncio.timeout(_WORK_DEADLINE):
+                snapshot = await self._observe(cluster)
+                plan = planning.make(snapshot)
+                again = await self._applier.execute(cluster, plan)
         except Rejected as error:
-            blocked = Blocked(reason="InvalidSpec", problems=error.problems)
+            plan = replace(plan, blocked=Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED))
         except ApiError as error:
             failure = error
-        if again and blocked is None and failure is None:
+        except TimeoutError:
+            failure = Unavailable(f"the API server was too slow: not done within {_WORK_DEADLINE:g} s")
+        if again:
             return 0.0
-        await self._write_status(manifest, self._view(snapshot, plan, blocked, failure))
+        await self._write_status(manifest, self._view(cluster, plan, failure))
         if failure is not None:
             raise failure
-        return blocked.retry if blocked is not None else plan.requeue_after
+        return plan.blocked.retry if plan.blocked is not None else plan.requeue_after
 
     async def _observe(self, cluster: CeleryCluster) -> Snapshot:
         """Everything that the plan needs. Children that the cache does not have are read: they may be strangers."""
@@ -132,16 +141,18 @@ class Reconciler:
         found = await self._client.get(ObjectRef(kind=SECRET, namespace=namespace, name=name))
         return None if found is None else {key: value for key, value in found.items() if key != "data"}
 
-    def _view(self, snapshot: Snapshot, plan: Plan, blocked: Blocked | None, failure: ApiError | None) -> StatusView:
-        metadata = snapshot.cluster.metadata
-        children = self._cache.children(ClusterKey(namespace=metadata.namespace, name=metadata.name))
+    def _view(self, cluster: CeleryCluster, plan: Plan, failure: ApiError | None) -> StatusView:
+        """The world after the pass, from the cache: what was written has entered it."""
+        key = ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name)
+        children = self._cache.children(key)
         return StatusView(
-            cluster=snapshot.cluster,
-            live={**snapshot.live, **children},
-            pods=snapshot.pods,
-            broker=snapshot.broker,
-            blocked=blocked,
+            cluster=cluster,
+            live=children,
+            pods=tuple(child for ref, child in children.items() if ref.kind == POD),
+            broker=self._broker(key),
+            blocked=plan.blocked,
             taken=plan.taken,
+            held=plan.held,
             failure=None if failure is None else f"the API server refused a change: {failure}; trying again",
         )
 

@@ -312,7 +312,10 @@ def test_a_template_that_cannot_be_merged_blocks_every_write() -> None:
 def test_paused_writes_and_deletes_nothing() -> None:
     world, _ = settled({"beat": {}})
     world.missing = ("Secret 'a' does not exist (spec.env[A])",)
-    assert world.plan(cluster({**group(replicas=9), "paused": True, "image": "new"})) == Plan()
+    assert world.plan(cluster({**group(replicas=9), "paused": True, "image": "new"})) == Plan(held=True)
+    assert world.plan(cluster({"beat": {}, "paused": True})) == Plan()
+    world.applied.clear()  # a new process remembers no apply, and must not call that a change
+    assert world.plan(cluster({"beat": {}, "paused": True})) == Plan()
 
 
 def test_a_bad_spec_is_told_while_paused_too() -> None:

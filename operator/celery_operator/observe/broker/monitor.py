@@ -46,11 +46,14 @@ class BrokerMonitor:
         self._on_change = on_change
         self._random = random
         self._tasks: dict[ClusterKey, asyncio.Task[None]] = {}
+        self._brokers: dict[ClusterKey, str] = {}
         self._results: dict[ClusterKey, Reachability] = {}
 
-    def watch(self, key: ClusterKey) -> None:
-        """Begin to ping this cluster's broker; nothing happens if that is done already."""
-        if key not in self._tasks:
+    def watch(self, key: ClusterKey, broker: str) -> None:
+        """Begin to ping this cluster's broker, or begin anew when `broker` (what the spec says of it) is another."""
+        if self._brokers.get(key) != broker:
+            self.forget(key)
+            self._brokers[key] = broker
             self._tasks[key] = asyncio.create_task(self._run(key), name=f"broker-monitor {key}")
 
     def forget(self, key: ClusterKey) -> None:
@@ -59,6 +62,7 @@ class BrokerMonitor:
         if task is not None:
             task.cancel()
         self._results.pop(key, None)
+        self._brokers.pop(key, None)
 
     def result(self, key: ClusterKey) -> Reachability:
         """The outcome of the last ping."""
@@ -103,10 +107,10 @@ async def _ping(url: str | None) -> Reachability:
             reachable=None, reason="AddressUnknown", message="the Secret with the broker's URL cannot be read yet"
         )
     scheme = url.partition("://")[0]
-    if scheme not in PINGS:
+    if scheme not in PINGS or ";" in url:
         return Reachability(
             reachable=None,
             reason="TransportNotSupported",
-            message=f"the operator cannot ask brokers of type {scheme!r}; workers use them all the same",
+            message=f"the operator cannot ask brokers of type {scheme!r}, or several in one URL; workers can use them",
         )
     return await PINGS[scheme](url)

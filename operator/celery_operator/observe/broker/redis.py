@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import redis.asyncio
 from redis.exceptions import AuthenticationError, RedisError
@@ -15,7 +16,7 @@ TIMEOUT: Final = 2.0
 
 async def ping(url: str) -> Reachability:
     """Connect to a `redis://`, `rediss://` or `unix://` URL and send PING."""
-    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT)
+    client = redis.asyncio.Redis.from_url(plain(url), socket_connect_timeout=TIMEOUT, socket_timeout=TIMEOUT)
     try:
         await client.ping()
     except AuthenticationError:
@@ -29,3 +30,12 @@ async def ping(url: str) -> Reachability:
     finally:
         await client.aclose()
     return REACHABLE
+
+
+def plain(url: str) -> str:
+    """The URL without kombu's own options, which redis-py refuses; whether certificates are checked is kept."""
+    parts = urlsplit(url)
+    wanted = dict(parse_qsl(parts.query)).get("ssl_cert_reqs", "")
+    check = wanted.lower().removeprefix("cert_")
+    query = f"ssl_cert_reqs={check}" if parts.scheme == "rediss" and check in ("none", "optional", "required") else ""
+    return urlunsplit(parts._replace(query=query))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from celery_operator.reconcile.status import beat_running, workers_available
+from celery_operator.desired import connections, managed_redis, names
+from celery_operator.reconcile.status import beat_running, single_pod, workers_available
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
 
@@ -19,6 +20,9 @@ def _not_applied(view: StatusView) -> Verdict | None:
         return Verdict(status="False", reason=view.blocked.reason, message=problems, warning=True)
     if view.taken:
         return Verdict(status="False", reason="ChildNameTaken", message="; ".join(view.taken), warning=True)
+    if view.held:
+        message = "spec.paused is set, and changes of the spec wait until it is removed"
+        return Verdict(status="False", reason="Paused", message=message)
     if view.failure is not None:
         return Verdict(status="False", reason="ApplyFailed", message=view.failure, warning=True)
     return None
@@ -28,7 +32,15 @@ def _not_running(view: StatusView) -> Verdict | None:
     workers = workers_available.evaluate(view)
     if workers.status != "True" or workers.reason in ("RollingOut", "RolloutFailing"):
         return Verdict(status="False", reason=workers.reason, message=workers.message, warning=workers.warning)
-    beat = beat_running.evaluate(view)
-    if beat.status == "False":
-        return Verdict(status="False", reason=beat.reason, message=beat.message, warning=beat.warning)
+    for single in (beat_running.evaluate(view), _managed_redis(view)):
+        if single is not None and single.status == "False":
+            return Verdict(status="False", reason=single.reason, message=single.message, warning=single.warning)
     return None
+
+
+def _managed_redis(view: StatusView) -> Verdict | None:
+    """The managed Redis; None where none is asked for. It has no condition of its own."""
+    if not connections.wants_managed_redis(view.cluster.spec):
+        return None
+    name = names.redis(view.cluster.metadata.name)
+    return single_pod.evaluate(view, name, managed_redis.COMPONENT, "the managed Redis")

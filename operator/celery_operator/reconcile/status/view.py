@@ -32,5 +32,7 @@ class StatusView:
     broker: Reachability
     blocked: Blocked | None = None
     taken: tuple[str, ...] = ()
+    held: bool = False
+    """Changes of the spec wait, because the cluster is paused."""
     failure: str | None = None
     """What the API server answered to a write that may succeed later."""
