@@ -16,7 +16,7 @@ from tests.integration.servers import RabbitServer, RedisServer
 
 POOLS = ("prefork", "threads", "gevent", "eventlet", "solo")
 
-IDLE_EXIT_SECONDS = {"prefork": 3.0, "threads": 3.0, "solo": 3.0, "gevent": 7.0, "eventlet": 7.0}
+IDLE_EXIT_SECONDS = {"prefork": 5.0, "threads": 5.0, "solo": 5.0, "gevent": 7.0, "eventlet": 7.0}
 """Green pools look at the signal between two reads of up to 2 s, and their broadcast thread ends the same way:
 3.2-5.1 s with plain Celery 5.7 as well."""
 
