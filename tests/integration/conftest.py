@@ -69,6 +69,6 @@ def _refuse_an_installed_operator(kubeconfig: Path) -> None:
     kubectl = Kubectl(tool("kubectl"), kubeconfig, namespace="default")
     found = kubectl("get", "clusterrolebindings", "-l", "app.kubernetes.io/name=celery-operator", "-o", "name")
     if found.strip():
-        pytest.exit(
+        pytest.fail(
             f"an operator is installed in this cluster for all namespaces; run: make undeploy ({found.strip()})"
         )

@@ -83,6 +83,13 @@ class OperatorProcess:
         assert code == 0, f"the operator ended with code {code}: {self.text()}"
         return time.monotonic() - started
 
+    def wait(self, timeout: float = 60.0) -> int:
+        """Wait until it ends by itself; its exit code."""
+        assert self._process is not None
+        code = self._process.wait(timeout=timeout)
+        self._process = None
+        return code
+
     def text(self) -> str:
         """Its log so far."""
         return self.log.read_text(errors="replace")

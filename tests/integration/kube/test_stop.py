@@ -1,0 +1,32 @@
+"""The operator ends when it is told to, whatever the API server does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.integration.kube.conftest import Network
+from tests.integration.operator_process import OperatorProcess
+
+STOP_SECONDS = 4.0
+"""Three are promised; the rest is for the interpreter's own end on a busy machine."""
+
+
+async def test_a_silent_api_server_does_not_delay_the_end(
+    relayed_kubeconfig: Path, network: Network, namespace: str, tmp_path: Path
+) -> None:
+    process = OperatorProcess(relayed_kubeconfig, namespace, tmp_path)
+    await asyncio.to_thread(process.start)
+    network.freeze_answers()
+    assert await asyncio.to_thread(process.stop) < STOP_SECONDS
+
+
+async def test_an_operator_that_lost_the_api_server_ends_by_itself(
+    relayed_kubeconfig: Path, network: Network, namespace: str, tmp_path: Path
+) -> None:
+    """Its Lease has run out by then: another one leads, and this one starts anew as a standby."""
+    process = OperatorProcess(relayed_kubeconfig, namespace, tmp_path)
+    await asyncio.to_thread(process.start)
+    network.cut()
+    assert await asyncio.to_thread(process.wait) != 0
+    assert "the Lease was lost" in process.text()
