@@ -73,7 +73,7 @@ test-unit: $(READY) ## Seconds: pure functions
 	$(PYTEST) -q -m "not verify" tests/unit tests/cluster/tests tests/demo/tests
 
 test-integration: $(READY) ## Minutes: real API server, Redis, RabbitMQ and Celery processes
-	$(PYTEST) -q -m "not verify" -n 2 --dist loadfile tests/integration
+	$(PYTEST) -q -m "not verify" -n 3 --dist loadfile tests/integration
 
 test-e2e: $(READY) images ## Minutes: the operator installed by Helm, real pods, real tasks
 	$(PYTEST) -q -m "not verify" tests/e2e
