@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.objects import Manifest, ObjectRef
-from celery_operator.observe.broker.reachability import UNKNOWN, Reachability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,5 @@ class Snapshot:
     missing_references: tuple[str, ...] = ()
     redis_secret: Manifest | None = None
     """The managed Redis' Secret without its data."""
-    broker: Reachability = UNKNOWN
     applied: Mapping[tuple[ObjectRef, str], Applied] = field(default_factory=dict)
     """By object and field manager; empty after a start of the operator."""

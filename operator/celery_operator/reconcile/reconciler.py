@@ -119,7 +119,6 @@ class Reconciler:
             runtime=self._runtime,
             missing_references=await references.missing(self._client, metadata.namespace, spec),
             redis_secret=redis_secret,
-            broker=self._broker(key),
             applied=dict(self._memory.of(key)),
         )
         unknown = [ref for ref in planning.desired_refs(snapshot) if ref not in live]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 from celery_operator.reconcile.status.view import StatusView, Verdict
+
+_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]] = {True: "True", False: "False", None: "Unknown"}
 
 
 def evaluate(view: StatusView) -> Verdict:
     """What the last ping said."""
     broker = view.broker
-    status = {True: "True", False: "False", None: "Unknown"}[broker.reachable]
     return Verdict(
-        status="True" if status == "True" else "False" if status == "False" else "Unknown",
+        status=_STATUS[broker.reachable],
         reason=broker.reason,
         message=broker.message,
         warning=broker.reachable is False,
