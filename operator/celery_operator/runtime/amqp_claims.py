@@ -18,6 +18,9 @@ from .ticks import Tick
 _SLOTS_EXPIRE_MILLISECONDS = 35 * 24 * 3600 * 1000
 """RabbitMQ deletes the queue of slots when no beat has declared it for this long."""
 
+_CLOSING_SECONDS = 15.0
+"""RabbitMQ needs for ending a silent connection and deleting its exclusive queue, when the machine is busy."""
+
 RIGHTS = "grant configure, write and read on celery-operator.beat.*, and write on amq.default"
 
 Slots = Dict[str, Tuple[str, int, str]]
@@ -138,7 +141,8 @@ class AmqpClaims:
         It ends a silent connection between two and three heartbeats after the last byte (rabbit_heartbeat.erl).
         Raises BrokerAwayError until then.
         """
-        if self._lost is not None and time.monotonic() - self._lost < 3 * self.heartbeat:
+        patience = 3 * self.heartbeat + _CLOSING_SECONDS
+        if self._lost is not None and time.monotonic() - self._lost < patience:
             raise BrokerAwayError("RabbitMQ still holds the claim for the connection that this beat has lost")
         self._lost = None
 

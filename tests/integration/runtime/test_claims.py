@@ -41,7 +41,7 @@ def take(own: Any, wanted: Tick) -> bool:
             return False
         return True
 
-    wait_until(answered, timeout=20.0, interval=0.1, what="an answer")
+    wait_until(answered, timeout=60.0, interval=0.1, what="an answer")
     return answers[0]
 
 
