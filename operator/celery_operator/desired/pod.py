@@ -33,6 +33,8 @@ class Surroundings:
     """The runtime volume that a child (by name) keeps, because nothing but the runtime's version would change."""
     redis_secret_uid: str | None = None
     """Identity of the managed Redis' password: a new password must reach every pod."""
+    references_hash: str | None = None
+    """Of the data that pods read from Secrets and ConfigMaps at their start: a rotated credential rolls them."""
 
     def runtime_volume(self, cluster: str, child: str) -> dict[str, Any]:
         """The volume with the runtime for a child of the cluster."""

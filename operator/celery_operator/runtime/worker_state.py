@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from . import PROTOCOL, guard, liveness
 from .broker_stack import stuck_in_broker
@@ -45,6 +45,8 @@ class WorkerState:
         self.eta: Optional[int] = None
         self.effective: Mapping[str, Any] = {}
         self.warnings: List[str] = []
+        self.sections: Dict[str, Callable[[], Any]] = {}
+        """Further keys of /status, by the modules that know them."""
 
     def facts(self) -> liveness.WorkerFacts:
         """What liveness decides on."""
@@ -82,7 +84,9 @@ class WorkerState:
         from celery.worker import state
 
         stamp = self.loop_stamp
+        sections = {name: guard.harmless(section)() for name, section in self.sections.items()}
         return {
+            **sections,
             "protocol": PROTOCOL,
             "component": "worker",
             "cluster": self.settings.cluster,
