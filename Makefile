@@ -70,7 +70,7 @@ lock: $(READY) ## Write the lock files anew from pyproject.toml and worker_image
 test: test-unit test-integration test-e2e ## All tests (a real cluster is made where none is up)
 
 test-unit: $(READY) ## Seconds: pure functions
-	$(PYTEST) -q -m "not verify" tests/unit tests/cluster/tests tests/demo/tests
+	$(PYTEST) -q -m "not verify" tests/unit tests/cluster/tests tests/demo/tests tests/verify/tests
 
 test-integration: $(READY) ## Minutes: real API server, Redis, RabbitMQ and Celery processes
 	$(PYTEST) -q -m "not verify" -n 3 --dist loadfile tests/integration
@@ -78,8 +78,8 @@ test-integration: $(READY) ## Minutes: real API server, Redis, RabbitMQ and Cele
 test-e2e: $(READY) images ## Minutes: the operator installed by Helm, real pods, real tasks
 	$(PYTEST) -q -m "not verify" tests/e2e
 
-verify: $(READY) images ## Long: full matrices and long runs
-	$(PYTEST) -q -m verify tests
+verify: $(READY) ## Hours: full matrices and long runs, resumable by part (PART=runtime; results are kept)
+	@$(RUN) -m tests.verify $(addprefix --part ,$(PART))
 
 bench: $(READY) images ## Measure the figures in docs/benchmarks.md again
 	@$(RUN) -m benchmarks
