@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from benchmarks.policy import __main__ as policy
 from celery_operator.telemetry.metrics import Metrics, document
 
 FOLDER: Final = Path(__file__).parent
-PAGES: Final[dict[str, Callable[[], str]]] = {"metrics.md": lambda: document(Metrics())}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "metrics.md": lambda: document(Metrics()),
+    "autoscaling-policy.md": policy.page,
+}
 """How each generated page is made."""
 
 

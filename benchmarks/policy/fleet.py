@@ -1,0 +1,179 @@
+"""The simulated cluster: pods that start, run tasks in slots, drain, and are ended with a grace period."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all policies are given alike. Seconds; ``slots`` a pod."""
+
+    slots: int = 4
+    startup: float = 15.0
+    grace: float = 30.0
+    max_replicas: int = 100
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One task: when it came, how long it runs, when it last started."""
+
+    arrived: float
+    seconds: float
+    started: float | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Pod:
+    """A pod from its creation; ``ending`` when it was told to end."""
+
+    name: str
+    created: float
+    ready: bool = False
+    draining: bool = False
+    ending: bool = False
+    gone: float | None = None
+    idle_since: float = 0.0
+    running: dict[Task, float] = field(default_factory=dict)
+    """When each of its tasks will end."""
+
+
+class Scaler(Protocol):
+    """A policy: it looks at the fleet every ``period`` seconds and acts through it."""
+
+    period: float
+
+    def tick(self, fleet: Fleet) -> None:
+        """Look and act."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a run cost. Seconds, pods, and pod-hours."""
+
+    waits: list[float]
+    killed: int
+    pod_hours: float
+    replicas: list[tuple[float, int]]
+    """When, and how many replicas were asked for, at each change."""
+
+
+class Fleet:
+    """Runs one scenario to its end under one policy; the tasks that a grace period cuts go back to the queue."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.now = 0.0
+        self.queue: deque[Task] = deque()
+        self.pods: list[Pod] = []
+        self.completed = 0
+        self.replicas = 0
+        self.killed = 0
+        self._ended: list[Pod] = []
+        self._waits: list[float] = []
+        self._changes: list[tuple[float, int]] = [(0.0, 0)]
+        self._events: list[tuple[float, int, str, object]] = []
+        self._order = itertools.count()
+        self._names = itertools.count()
+
+    def run(self, arrivals: Iterator[tuple[float, float]], scaler: Scaler, *, until: float) -> Outcome:
+        """Arrivals are (second, task's seconds) in order; the run ends at ``until``, with whatever still runs."""
+        coming = next(arrivals, None)
+        self._later(0.0, "tick", scaler)
+        while self._events or coming is not None:
+            if coming is not None and (not self._events or coming[0] <= self._events[0][0]):
+                if coming[0] > until:
+                    break
+                self.now = coming[0]
+                self.queue.append(Task(*coming))
+                coming = next(arrivals, None)
+            else:
+                at, _, what, about = heapq.heappop(self._events)
+                if at > until:
+                    break
+                self.now = at
+                self._happen(what, about)
+            self._dispatch()
+        self.now = until
+        # A task that never started has waited until now at least.
+        waits = self._waits + [until - task.arrived for task in self.queue]
+        seconds = sum((until if pod.gone is None else pod.gone) - pod.created for pod in [*self.pods, *self._ended])
+        return Outcome(waits=waits, killed=self.killed, pod_hours=seconds / 3600, replicas=self._changes)
+
+    def _happen(self, what: str, about: object) -> None:
+        if what == "tick":
+            scaler: Scaler = about  # type: ignore[assignment]
+            scaler.tick(self)
+            self._later(scaler.period, "tick", scaler)
+        elif what == "ready":
+            pod: Pod = about  # type: ignore[assignment]
+            pod.ready, pod.idle_since = True, self.now
+        elif what == "done":
+            self._done(*about)  # type: ignore[misc]
+        elif what == "kill":
+            self._kill(about)  # type: ignore[arg-type]
+
+    def _later(self, seconds: float, what: str, about: object) -> None:
+        heapq.heappush(self._events, (self.now + seconds, next(self._order), what, about))
+
+    def _dispatch(self) -> None:
+        for pod in self.pods:
+            while self.queue and pod.ready and not pod.draining and len(pod.running) < self.setting.slots:
+                task = self.queue.popleft()
+                task.started = self.now
+                pod.running[task] = self.now + task.seconds
+                self._later(task.seconds, "done", (pod, task))
+
+    def _done(self, pod: Pod, task: Task) -> None:
+        if task not in pod.running:
+            return  # it was cut, and runs elsewhere
+        del pod.running[task]
+        self.completed += 1
+        assert task.started is not None
+        self._waits.append(task.started - task.arrived)
+        if not pod.running:
+            pod.idle_since = self.now
+            if pod.ending:
+                self._remove(pod)
+
+    def _kill(self, pod: Pod) -> None:
+        if pod.gone is None:
+            self.killed += len(pod.running)
+            self.queue.extendleft(pod.running)
+            pod.running.clear()
+            self._remove(pod)
+
+    def _remove(self, pod: Pod) -> None:
+        pod.gone = self.now
+        self.pods.remove(pod)
+        self._ended.append(pod)
+
+    @property
+    def living(self) -> list[Pod]:
+        """Pods that were not told to end, oldest first."""
+        return [pod for pod in self.pods if not pod.ending]
+
+    def scale(self, replicas: int, *, first: tuple[Pod, ...] = ()) -> None:
+        """Ask for so many. Fewer takes ``first``, then what a ReplicaSet takes: NotReady ones, then the newest."""
+        replicas = min(replicas, self.setting.max_replicas)
+        if replicas != self.replicas:
+            self._changes.append((self.now, replicas))
+            self.replicas = replicas
+        living = self.living
+        for _ in range(replicas - len(living)):
+            pod = Pod(name=f"p{next(self._names)}", created=self.now)
+            self.pods.append(pod)
+            self._later(self.setting.startup, "ready", pod)
+        order = sorted(living, key=lambda pod: (pod not in first, pod.ready, -pod.created))
+        for pod in order[: max(0, len(living) - replicas)]:
+            pod.ending = pod.draining = True
+            if pod.running:
+                self._later(self.setting.grace, "kill", pod)
+            else:
+                self._remove(pod)

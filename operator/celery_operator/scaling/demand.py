@@ -1,0 +1,63 @@
+"""Demand in slots: what runs, and what should be running.
+
+A queue's length alone says neither: tasks that run are not in it, tasks with a future ETA are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from celery_operator.scaling.model import Demand, Load, Policy, Queue
+
+_LEAST_LATENCY_PART: Final = 0.25
+"""Part of the target latency that is left for working, however long a pod takes to start."""
+_WAKE_MARGIN: Final = 5.0
+"""Seconds before an ETA, beside a pod's start, at which a group at zero wakes."""
+
+
+def measure(load: Load, policy: Policy, *, service_seconds: float | None, startup: float) -> Demand:
+    """The demand of a load whose queues could all be read.
+
+    Latency T: busy + due * S / max(T - L, T / 4) slots for tasks of S seconds and pods that start in L, and never
+    more than one slot a task. Length t: due / t workers. In both as many slots as run, with the headroom.
+    """
+    busy = sum(worker.busy_slots for worker in load.consuming)
+    due = sum(_due(queue, startup) for queue in load.queues) + sum(worker.reserved for worker in load.consuming)
+    slots = max(busy / (1.0 - policy.headroom), _for_due(busy, due, load, policy, service_seconds, startup))
+    want = _workers(slots, load.slots_per_worker)
+    return Demand(busy=busy, due=due, slots=slots, want=max(want, 1) if due > 0 or _kept(load) else want)
+
+
+def _due(queue: Queue, startup: float) -> float:
+    """This group's part of the tasks that should start now, and one task when an ETA comes before a pod could start."""
+    assert queue.ready is not None
+    waiting = max(0, queue.ready - queue.future_eta) * queue.share
+    if waiting == 0 and queue.next_eta is not None and queue.next_eta <= startup + _WAKE_MARGIN:
+        return min(1.0, queue.share)
+    return waiting
+
+
+def _for_due(busy: int, due: float, load: Load, policy: Policy, service_seconds: float | None, startup: float) -> float:
+    if policy.target_queue_length is not None:
+        return due / policy.target_queue_length * load.slots_per_worker
+    latency = policy.target_latency
+    if latency is None or service_seconds is None:
+        return busy + due
+    return busy + due * min(1.0, service_seconds / max(latency - startup, latency * _LEAST_LATENCY_PART))
+
+
+def _workers(slots: float, slots_per_worker: int) -> int:
+    """Rounded up; a hair of floating point is no worker."""
+    return math.ceil(round(slots / slots_per_worker, 6))
+
+
+def _kept(load: Load) -> bool:
+    """Whether anything is left that needs a worker: running, taken, held back, or unacknowledged at some worker.
+
+    Tasks that wait for their ETA do not: a worker that ends puts them back, and the group wakes in time.
+    """
+    waiting_for_eta = sum(worker.eta for worker in load.workers)
+    return (load.unacked or 0) > waiting_for_eta or any(
+        worker.busy_slots or worker.reserved or worker.held for worker in load.workers
+    )

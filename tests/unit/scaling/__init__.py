@@ -1,0 +1,1 @@
+"""The scaling decision, by table and by property."""

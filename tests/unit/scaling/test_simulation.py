@@ -1,0 +1,39 @@
+"""The policy in the simulated cluster: it kills nothing, works everything off, and goes back to zero."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.policy.__main__ import LATENCY, SETTING, flips, simulate
+from benchmarks.policy.fleet import Fleet, Setting
+from benchmarks.policy.keda import Keda
+from benchmarks.policy.ours import Ours
+from benchmarks.policy.scenarios import SCENARIOS, Scenario
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_no_task_is_ever_killed(scenario: Scenario) -> None:
+    outcome = simulate(scenario, Ours(LATENCY, startup=SETTING.startup))
+    assert outcome.killed == 0
+    assert len(outcome.waits) >= len(list(scenario.arrivals())) * 0.95
+
+
+def test_a_burst_is_answered_in_one_step_and_ends_at_zero() -> None:
+    outcome = simulate(SCENARIOS[1], Ours(LATENCY, startup=SETTING.startup))
+    assert [number for _, number in outcome.replicas][:2] == [0, 100]
+    assert outcome.replicas[-1][1] == 0
+    assert flips(outcome) == 1
+
+
+def test_the_model_kills_what_outlives_its_grace() -> None:
+    """The zero above would mean nothing in a model that cannot kill."""
+    assert simulate(SCENARIOS[2], Keda(total=False, per_pod=SETTING.slots)).killed > 0
+
+
+def test_constant_load_settles_and_stays() -> None:
+    """2 tasks a second of 3 s, for an hour: once the cold start's queue is gone, the number falls and never rises."""
+    arrivals = ((number / 2, 3.0) for number in range(7200))
+    outcome = Fleet(Setting()).run(arrivals, Ours(LATENCY, startup=15.0), until=3590)
+    settled = [number for second, number in outcome.replicas if second > 60]
+    assert settled == sorted(settled, reverse=True)
+    assert settled[-1] in (2, 3), "six slots are busy, of four a pod"
