@@ -61,7 +61,7 @@ def test_image_env_and_config_edits_roll_only_what_they_are_about(space: Space) 
     assert identities(space.pods("shop", "beat")) == beat
 
     # Everything of the application: workers and beat roll, Redis stays.
-    settings = {"task_soft_time_limit": 77, "result_expires": 1234}
+    settings = {"worker_lost_wait": 7.5, "result_expires": 1234}
     space.edit(
         "shop",
         image=f"docker.io/{WORKER_IMAGE}",  # the same image by its full name: another string, and a rollout

@@ -15,6 +15,7 @@ RESOURCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("celery-operator.dev", "celeryclusters/finalizers"): ("update",),
     ("apps", "deployments"): CHILD_VERBS,
     ("apps", "statefulsets"): CHILD_VERBS,
+    ("policy", "poddisruptionbudgets"): CHILD_VERBS,
     ("", "configmaps"): CHILD_VERBS,
     ("", "persistentvolumeclaims"): CHILD_VERBS,
     ("", "serviceaccounts"): CHILD_VERBS,

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from celery_operator.api.model import FREE_FORM, LIST_ATOMIC, ApiModel, Cel, list_map, rules
 from celery_operator.api.pod import LogLevel, PodTemplate, Resources, Storage
+from celery_operator.api.probes import Probes
 from celery_operator.api.scalars import Duration
 from celery_operator.api.workers import QueueName
 
@@ -52,6 +53,8 @@ class Beat(ApiModel):
     """The time zone of crontab entries, for example Europe/Berlin; the application's when absent."""
     storage: Storage | None = None
     """A volume for the schedule file. Without one, beat forgets at a restart when it last sent each task."""
+    probes: Probes | None = None
+    """How the kubelet asks whether beat lives."""
     log_level: LogLevel | None = None
     """Level of beat's log; INFO when absent."""
     resources: Resources | None = None

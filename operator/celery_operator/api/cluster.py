@@ -18,7 +18,7 @@ from celery_operator.api.pod import (
     Labels,
     PodTemplate,
 )
-from celery_operator.api.scalars import Image, ObjectName
+from celery_operator.api.scalars import Duration, Image, ObjectName
 from celery_operator.api.status import CeleryClusterStatus
 from celery_operator.api.workers import WorkerGroup
 
@@ -44,6 +44,12 @@ class CeleryClusterSpec(ApiModel):
     config: Annotated[dict[str, Any], FREE_FORM] | None = None
     """Celery settings for workers and beat, for example {task_track_started: true}. They win over the
     application's code. Settings that have a field here are refused."""
+    task_delivery: Literal["AtMostOnce", "AtLeastOnce"] | None = None
+    """AtMostOnce (when absent) is Celery's default: a task is acknowledged before it runs, and lost when its worker
+    dies. AtLeastOnce: it is acknowledged when it ends, and runs again when its worker dies, so it must bear that."""
+    max_task_duration: Duration | None = None
+    """The longest that any task runs, for example 30m. Pods get that long to end, and Redis does not deliver a task a
+    second time before. Nothing is killed for it: that is what timeLimit is for."""
     env: EnvList | None = None
     """Environment variables of workers and beat. POD_NAME, POD_NAMESPACE and POD_UID are set by the operator."""
     env_from: EnvFromList | None = None

@@ -6,12 +6,28 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from celery_operator.api.model import LIST_ATOMIC, LIST_SET, ApiModel, Cel, rules
+from celery_operator.api.model import LIST_ATOMIC, LIST_SET, ApiModel, Cel, SchemaExtra, rules
 from celery_operator.api.pod import Argument, LogLevel, PodTemplate, Resources
+from celery_operator.api.probes import Probes
+from celery_operator.api.rollout import DisruptionBudget, Shutdown, Strategy
 from celery_operator.api.scalars import Duration, Name, Quantity
 
 QueueName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^,\s]+$")]
 Pool = Literal["prefork", "threads", "gevent", "eventlet", "solo", "custom"]
+Concurrency = Annotated[
+    int | Literal["auto"],
+    SchemaExtra(
+        (
+            ("anyOf", [{"type": "integer"}, {"type": "string"}]),
+            ("x-kubernetes-int-or-string", True),
+            ("pattern", r"^auto$"),
+            ("maxLength", 4),
+            ("minimum", 1),
+            ("maximum", 100000),
+        )
+    ),
+]
+"""A number of tasks, or `auto`: what the container's CPU limit says when the worker starts."""
 
 
 def _given(*options: str) -> str:
@@ -36,10 +52,6 @@ ExtraArgs = Annotated[
     LIST_ATOMIC,
     Cel("!('--' in self)", "settings after -- are ignored by Celery; put them into spec.config"),
     Cel(
-        "!self.exists(a, a.startsWith('-E') && a != '-E')",
-        "write -E as an argument of its own: Celery would read what follows it as further options",
-    ),
-    Cel(
         f"!{_given('--purge', '--discard')}",
         "--purge (or --discard) would delete every waiting task at each start of each pod; purge by hand instead",
     ),
@@ -59,14 +71,14 @@ ExtraArgs = Annotated[
     Cel(
         "!"
         + _given(
-            *("-A", "-b", "-Q", "-P", "-c", "-O", "-l"),
+            *("-A", "-b", "-Q", "-P", "-c", "-O", "-l", "-E"),
             *("--app", "--broker", "--result-backend", "--queues", "--pool", "--concurrency"),
             *("--prefetch-multiplier", "--optimization", "--max-tasks-per-child", "--max-memory-per-child"),
-            *("--time-limit", "--soft-time-limit", "--loglevel"),
+            *("--time-limit", "--soft-time-limit", "--loglevel", "--task-events", "--events", "--without-mingle"),
         ),
         "this option has a field of its own: use app, broker, resultBackend, queues, pool, concurrency, "
-        "prefetchMultiplier, optimization, maxTasksPerChild, maxMemoryPerChild, timeLimit, softTimeLimit "
-        "or logLevel",
+        "prefetchMultiplier, optimization, maxTasksPerChild, maxMemoryPerChild, timeLimit, softTimeLimit, "
+        "logLevel, taskEvents or mingle",
     ),
 ]
 
@@ -101,6 +113,11 @@ class WorkerGroup(ApiModel):
                 "!has(self.pool) || self.pool != 'solo' || !has(self.concurrency) || self.concurrency == 1",
                 "the solo pool runs one task at a time; remove concurrency or choose another pool",
             ),
+            Cel(
+                "!has(self.shutdown) || !has(self.shutdown.mode) || self.shutdown.mode != 'Requeue' || "
+                "!has(self.pool) || self.pool in ['prefork', 'custom']",
+                "shutdown.mode Requeue needs the prefork pool: others cannot give back a task that runs; use Drain",
+            ),
         )
     )
     name: Name
@@ -109,23 +126,41 @@ class WorkerGroup(ApiModel):
     """The queues that the group consumes; the application's default queue when absent."""
     replicas: Annotated[int, Field(ge=0, le=100000)] | None = None
     """Number of pods; 1 when absent."""
-    concurrency: Annotated[int, Field(ge=1, le=100000)] | None = None
-    """Tasks that a pod runs at a time. When absent, the CPU limit rounded up, else the CPU request, else 1: never
-    the node's number of CPUs."""
+    concurrency: Concurrency | None = None
+    """Tasks that a pod runs at a time. When absent, the CPU limit in resources rounded up, else the CPU request, else
+    1; auto: the same, but read by the worker itself from what its container really has. Never the node's number of
+    CPUs."""
     pool: Pool | None = None
     """How a worker runs tasks; prefork when absent."""
     prefetch_multiplier: Annotated[int, Field(ge=0, le=100000)] | None = None
-    """Messages that a worker takes in advance for each slot (0: no limit); Celery's default when absent."""
+    """Messages that a worker takes in advance for each slot (0: no limit). When absent: none on Redis with Celery 5.6
+    or newer, else 1 with taskDelivery AtLeastOnce, else Celery's default (4)."""
     optimization: Literal["default", "fair"] | None = None
     """How the prefork pool hands tasks to its children."""
     max_tasks_per_child: Annotated[int, Field(ge=1)] | None = None
     """Tasks after which a pool child is replaced (prefork only)."""
     max_memory_per_child: Quantity | None = None
     """Resident memory after which a pool child is replaced when its task ends (prefork only), for example 800Mi."""
+    max_task_duration: Duration | None = None
+    """The longest that a task of this group runs, at most that of the cluster, for example 5m. The grace period follows
+    from it; spec.maxTaskDuration when absent."""
     time_limit: Duration | None = None
     """How long a task may run before it is killed (prefork and gevent)."""
     soft_time_limit: Duration | None = None
     """How long a task may run before SoftTimeLimitExceeded is raised in it (prefork only)."""
+    shutdown: Shutdown | None = None
+    """What happens to running tasks when a pod is told to end."""
+    strategy: Strategy | None = None
+    """How a rollout replaces the group's pods."""
+    disruption_budget: DisruptionBudget | None = None
+    """How many pods a node drain may take at a time."""
+    probes: Probes | None = None
+    """How the kubelet asks whether a worker lives."""
+    mingle: Literal["Auto", "Enabled", "Disabled"] | None = None
+    """Whether a new worker asks the others for revoked tasks. Auto (when absent): as long as the groups have 50 pods
+    at most in all; above, every start would ask too many, and revocations die with the pods that know them."""
+    task_events: bool | None = None
+    """True: the worker sends an event for each step of each task, as Flower needs them."""
     log_level: LogLevel | None = None
     """Level of the worker's log; INFO when absent."""
     extra_args: ExtraArgs | None = None

@@ -6,11 +6,9 @@ from typing import Any, Final
 
 from celery_operator.api.beat import Beat
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import celery_command, claim, launch_settings, names, pod
-from celery_operator.desired.digest import digest
+from celery_operator.desired import celery_command, claim, following, launch_settings, names, pod
 from celery_operator.desired.metadata import TEMPLATE_HASH_ANNOTATION, child_metadata, selector
 from celery_operator.desired.pod import CeleryContainer, Surroundings
-from celery_operator.desired.runtime_configmap import without_runtime
 
 COMPONENT: Final = "beat"
 GRACE_SECONDS: Final = 30
@@ -33,6 +31,7 @@ def build(cluster: CeleryCluster, settings: Beat, surroundings: Surroundings) ->
         resources=settings.resources,
         pod_template=settings.pod_template,
         grace_seconds=GRACE_SECONDS,
+        probes=settings.probes,
         volumes=(claim.volume(_VOLUME, name, settings.storage),),
         volume_mounts=({"name": _VOLUME, "mountPath": celery_command.BEAT_DATA_PATH},),
         fs_group=_FS_GROUP,
@@ -45,7 +44,7 @@ def build(cluster: CeleryCluster, settings: Beat, surroundings: Surroundings) ->
             cluster,
             name,
             component=COMPONENT,
-            annotations={TEMPLATE_HASH_ANNOTATION: digest(without_runtime(template))},
+            annotations={TEMPLATE_HASH_ANNOTATION: following.template_hash(template, mingle_follows=False)},
         ),
         "spec": single_pod(name, selector(cluster, COMPONENT), template),
     }

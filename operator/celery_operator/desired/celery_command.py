@@ -17,6 +17,9 @@ from celery_operator.desired.connections import escape
 from celery_operator.desired.runtime_configmap import MOUNT_PATH
 
 BEAT_DATA_PATH: Final = "/var/lib/celery-beat"
+AUTO: Final = "auto"
+"""`concurrency: auto`: the launcher reads the container's CPU limit, so no number stands on the command line."""
+
 DEFAULT_LOG_LEVEL: Final = "INFO"
 DEFAULT_MAX_INTERVAL: Final = "30s"
 _KIB: Final = 1024
@@ -32,7 +35,9 @@ def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:
     args = ["-A", spec.app, "-n", names.node(group.name, "$(POD_NAME)")]
     if group.queues:
         args += ["-Q", escape(",".join(group.queues))]
-    args += ["-P", group.pool or "prefork", "-c", str(concurrency(group))]
+    args += ["-P", group.pool or "prefork"]
+    if group.concurrency != AUTO:
+        args += ["-c", str(concurrency(group))]
     if group.prefetch_multiplier is not None:
         args += ["--prefetch-multiplier", str(group.prefetch_multiplier)]
     if group.optimization is not None:
@@ -45,6 +50,8 @@ def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:
         args += ["--time-limit", _seconds(group.time_limit)]
     if group.soft_time_limit is not None:
         args += ["--soft-time-limit", _seconds(group.soft_time_limit)]
+    if group.task_events:
+        args.append("-E")
     # Gossip costs every worker 74 us for each heartbeat of each other worker, and nothing here uses it.
     args += ["-l", group.log_level or DEFAULT_LOG_LEVEL, "--without-gossip"]
     return [*args, *(group.extra_args or [])]
@@ -69,8 +76,11 @@ def beat(spec: CeleryClusterSpec, settings: Beat) -> list[str]:
 
 
 def concurrency(group: WorkerGroup) -> int:
-    """Tasks that a pod of the group runs at a time: as asked, else the CPUs it has, never the node's."""
-    if group.concurrency is not None:
+    """Tasks that a pod of the group runs at a time: as asked, else the CPUs it has, never the node's.
+
+    For `auto` it is what the launcher will find, as far as the group's resources tell.
+    """
+    if isinstance(group.concurrency, int):
         return group.concurrency
     if group.pool == "solo" or group.resources is None:
         return 1

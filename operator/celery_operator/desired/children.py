@@ -9,6 +9,7 @@ from celery_operator.desired import (
     beat_statefulset,
     claim,
     connections,
+    disruption_budget,
     managed_redis,
     names,
     runtime_configmap,
@@ -30,6 +31,7 @@ def build(cluster: CeleryCluster, surroundings: Surroundings) -> list[dict[str, 
     if connections.wants_managed_redis(spec):
         out += managed_redis.build(cluster, surroundings.redis_secret_uid or "")
     out += [worker_deployment.build(cluster, group, surroundings) for group in spec.workers]
+    out += [disruption_budget.build(cluster, group) for group in spec.workers if disruption_budget.wanted(group)]
     if spec.beat is not None:
         if spec.beat.storage is not None:
             name = names.beat(cluster.metadata.name)

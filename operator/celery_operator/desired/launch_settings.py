@@ -1,4 +1,7 @@
-"""What the launcher is told by the operator: one JSON object in one environment variable (protocol 1)."""
+"""What the launcher is told by the operator: one JSON object in one environment variable (protocol 1).
+
+Whether a worker mingles stands in a variable of its own, because it follows from the size of the whole fleet.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,33 @@ import math
 from typing import Any, Final
 
 from celery_operator.api.beat import Beat, ScheduleEntry
-from celery_operator.api.cluster import CeleryCluster
-from celery_operator.api.scalars import seconds
+from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
+from celery_operator.api.probes import Probes
+from celery_operator.api.scalars import quantity, seconds
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired.celery_command import DEFAULT_MAX_INTERVAL
+from celery_operator.desired.celery_command import AUTO, DEFAULT_MAX_INTERVAL
 
 VARIABLE: Final = "CELERY_OPERATOR_SETTINGS"
+MINGLE_VARIABLE: Final = "CELERY_OPERATOR_MINGLE"
+MINGLE_ON: Final = "on"
+MINGLE_OFF: Final = "off"
+MINGLE_PODS: Final = 50
+"""Worker pods up to which a new one asks all others for their revoked tasks: N starts cost N x N messages."""
+
 PROTOCOL: Final = 1
 PROBE_PORT: Final = 9540
 MAX_BYTES: Final = 120_000
 """Linux refuses a single environment string of 128 KiB (MAX_ARG_STRLEN); the name and a margin are taken off."""
 
 _DEFAULT_GRACE_SECONDS: Final = 300
+_REQUEUE_GRACE_SECONDS: Final = 60
 _GRACE_MARGIN_SECONDS: Final = 30
+"""What a worker needs beside its longest task: to notice, to acknowledge, and to hand back what it has taken."""
+
+_LEAST_VISIBILITY_SECONDS: Final = 3600
+"""kombu's own visibility timeout on Redis."""
+
+_VISIBILITY_MARGIN_SECONDS: Final = 60
 
 
 def worker(cluster: CeleryCluster, group: WorkerGroup) -> dict[str, Any]:
@@ -28,7 +45,12 @@ def worker(cluster: CeleryCluster, group: WorkerGroup) -> dict[str, Any]:
         **_common(cluster, "worker"),
         "group": group.name,
         "pool": group.pool or "prefork",
-        "gracePeriodSeconds": grace_period(group),
+        "maxTaskDurationSeconds": max_task_duration(cluster.spec, group),
+        "gracePeriodSeconds": grace_period(cluster.spec, group),
+        "shutdownMode": shutdown_mode(group),
+        "concurrency": AUTO if group.concurrency == AUTO else None,
+        "cpuRequest": _cpu_request(group),
+        "probePort": probe_port(group.probes),
     }
 
 
@@ -36,6 +58,7 @@ def beat(cluster: CeleryCluster, settings: Beat) -> dict[str, Any]:
     """The settings of beat, with the schedule that is merged into the application's own."""
     return {
         **_common(cluster, "beat"),
+        "probePort": probe_port(settings.probes),
         "beat": {
             "scheduler": settings.scheduler,
             "maxIntervalSeconds": seconds(settings.max_interval or DEFAULT_MAX_INTERVAL),
@@ -50,11 +73,85 @@ def render(settings: dict[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 
 
-def grace_period(group: WorkerGroup) -> int:
-    """Seconds between SIGTERM and SIGKILL: the time limit and a margin, else five minutes."""
-    if group.time_limit is None:
-        return _DEFAULT_GRACE_SECONDS
-    return math.ceil(seconds(group.time_limit)) + _GRACE_MARGIN_SECONDS
+def probe_port(probes: Probes | None) -> int | None:
+    """The port that the process answers on; None where nothing may listen."""
+    if probes is None:
+        return PROBE_PORT
+    return None if probes.disabled else probes.port or PROBE_PORT
+
+
+def max_task_duration(spec: CeleryClusterSpec, group: WorkerGroup) -> float | None:
+    """Seconds that a task of the group runs at the most, as far as somebody said so."""
+    declared = group.max_task_duration or spec.max_task_duration
+    return None if declared is None else seconds(declared)
+
+
+def longest_task(spec: CeleryClusterSpec, group: WorkerGroup) -> float | None:
+    """The same, or the time limit after which a task is killed; None where there is no bound."""
+    declared = max_task_duration(spec, group)
+    if declared is None and group.time_limit is not None:
+        return seconds(group.time_limit)
+    return declared
+
+
+def shutdown_mode(group: WorkerGroup) -> str:
+    """Drain or Requeue."""
+    return (group.shutdown.mode if group.shutdown is not None else None) or "Drain"
+
+
+def grace_period(spec: CeleryClusterSpec, group: WorkerGroup) -> int:
+    """Seconds between SIGTERM and SIGKILL: as asked, else what the mode and the longest task need, else five minutes.
+
+    Long is cheap: an idle worker ends in two seconds.
+    """
+    asked = group.shutdown.grace_period if group.shutdown is not None else None
+    if asked is not None:
+        return math.ceil(seconds(asked))
+    if shutdown_mode(group) == "Requeue":
+        return _REQUEUE_GRACE_SECONDS
+    longest = longest_task(spec, group)
+    return _DEFAULT_GRACE_SECONDS if longest is None else math.ceil(longest) + _GRACE_MARGIN_SECONDS
+
+
+def least_visibility_timeout(spec: CeleryClusterSpec) -> int:
+    """Seconds that no visibility timeout on Redis may fall short of, or a task that still runs is delivered again.
+
+    One for the whole application, because any of its processes restores what it finds to be older than its own.
+    """
+    tasks = [seconds(limit) for limit in _declared(spec)]
+    graces = [grace_period(spec, group) for group in spec.workers]
+    return math.ceil(max(tasks, default=0)) + max(graces) + _VISIBILITY_MARGIN_SECONDS
+
+
+def visibility_timeout(spec: CeleryClusterSpec) -> int:
+    """The visibility timeout on Redis in seconds, where nobody set one."""
+    return max(_LEAST_VISIBILITY_SECONDS, least_visibility_timeout(spec))
+
+
+def mingle(spec: CeleryClusterSpec, group: WorkerGroup) -> str:
+    """Whether a worker of the group mingles: as asked, else as long as the fleet is small."""
+    if group.mingle not in (None, "Auto"):
+        return MINGLE_ON if group.mingle == "Enabled" else MINGLE_OFF
+    fleet = sum(1 if other.replicas is None else other.replicas for other in spec.workers)
+    return MINGLE_ON if fleet <= MINGLE_PODS else MINGLE_OFF
+
+
+def mingle_follows(group: WorkerGroup) -> bool:
+    """Whether the group's mingling follows from the fleet, so that it may wait until something else rolls the pods."""
+    return group.mingle in (None, "Auto")
+
+
+def _declared(spec: CeleryClusterSpec) -> list[str]:
+    """Every duration or limit of a task that the spec names."""
+    found = [spec.max_task_duration]
+    for group in spec.workers:
+        found += [group.max_task_duration, group.time_limit]
+    return [limit for limit in found if limit is not None]
+
+
+def _cpu_request(group: WorkerGroup) -> float | None:
+    requested = ((group.resources.requests if group.resources is not None else None) or {}).get("cpu")
+    return None if requested is None else float(quantity(requested))
 
 
 def _common(cluster: CeleryCluster, component: str) -> dict[str, Any]:
@@ -63,7 +160,8 @@ def _common(cluster: CeleryCluster, component: str) -> dict[str, Any]:
         "cluster": cluster.metadata.name,
         "component": component,
         "config": cluster.spec.config or {},
-        "probePort": PROBE_PORT,
+        "taskDelivery": cluster.spec.task_delivery or "AtMostOnce",
+        "visibilityTimeoutSeconds": visibility_timeout(cluster.spec),
     }
 
 

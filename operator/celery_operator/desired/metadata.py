@@ -18,6 +18,7 @@ SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 FULL_NAME_ANNOTATION: Final = f"{GROUP}/full-name"
 TEMPLATE_HASH_ANNOTATION: Final = f"{GROUP}/template-hash"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retain"
+REFERENCES_HASH_ANNOTATION: Final = f"{GROUP}/references-hash"
 
 
 def labels(cluster: CeleryCluster, component: str | None, group: str | None = None) -> dict[str, str]:

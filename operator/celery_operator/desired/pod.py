@@ -8,17 +8,22 @@ from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.pod import URL_VARIABLES, PodTemplate, Resources
-from celery_operator.desired import connections, launch_settings, names, runtime_configmap
-from celery_operator.desired.metadata import labels
+from celery_operator.api.probes import Probes
+from celery_operator.desired import connections, launch_settings, names, probes, runtime_configmap
+from celery_operator.desired.following import Kept
+from celery_operator.desired.metadata import REFERENCES_HASH_ANNOTATION, labels
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.desired.strategic_merge import PATCH_DIRECTIVE, MergeError, merge
 
-PROBE_PORT_NAME: Final = "probes"
 COMPONENTS: Final = frozenset({"worker", "beat", "flower", "redis"})
 """Names of the components, and of their containers."""
 RESTARTED_BY: Final = "celery-operator.dev/redis-secret"
 _OWNED_CONTAINER_KEYS: Final = frozenset({"name", "command", "args"})
-_OWNED_POD_KEYS: Final = frozenset({"restartPolicy"})
+_OWNED_POD_KEYS: Final = {
+    "restartPolicy": "belongs to the operator; remove it",
+    "terminationGracePeriodSeconds": "belongs to the operator; use shutdown.gracePeriod of the worker group",
+}
+_OWNED_PROBES: Final = frozenset({"startupProbe", "livenessProbe", "readinessProbe"})
 _IDENTITY: Final = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
 """The pod's own fields that every container knows, by the names of their variables."""
 _NO_DIRECTIVE: Final = "$patch would remove what the operator needs here; name the fields to change"
@@ -29,8 +34,8 @@ class Surroundings:
     """What a pod template depends on besides the CeleryCluster itself."""
 
     runtime: Runtime
-    kept_volumes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """The runtime volume that a child (by name) keeps, because nothing but the runtime's version would change."""
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+    """What a child (by name) keeps, because nothing but what follows would change."""
     redis_secret_uid: str | None = None
     """Identity of the managed Redis' password: a new password must reach every pod."""
     references_hash: str | None = None
@@ -39,7 +44,8 @@ class Surroundings:
     def runtime_volume(self, cluster: str, child: str) -> dict[str, Any]:
         """The volume with the runtime for a child of the cluster."""
         current = names.runtime(cluster, self.runtime.content_hash)
-        return self.kept_volumes.get(child) or runtime_configmap.volume(current, self.runtime)
+        kept = self.kept.get(child)
+        return runtime_configmap.volume(current, self.runtime) if kept is None else kept.volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,9 @@ class CeleryContainer:
     resources: Resources | None
     pod_template: PodTemplate | None
     grace_seconds: int
+    probes: Probes | None = None
+    mingle: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[dict[str, Any], ...] = ()
     volume_mounts: tuple[dict[str, Any], ...] = ()
     fs_group: int | None = None
@@ -75,7 +84,7 @@ def template(
     ):
         if source is not None:
             patch = _for_component(source.model_dump(by_alias=True, exclude_none=True), container.component)
-            _refuse_owned(patch.get("spec", {}), container.component, where)
+            _refuse_owned(patch.get("spec", {}), container, where)
             _refuse_owned_labels(patch.get("metadata", {}).get("labels", {}), where)
             base = merge(base, patch, path=where)
     return base
@@ -94,10 +103,12 @@ def _for_component(patch: dict[str, Any], component: str) -> dict[str, Any]:
 def _metadata(cluster: CeleryCluster, container: CeleryContainer, surroundings: Surroundings) -> dict[str, Any]:
     spec = cluster.spec
     pod_labels = {**(spec.pod_labels or {}), **labels(cluster, container.component, container.group)}
-    annotations = dict(spec.pod_annotations or {})
+    annotations = {**(spec.pod_annotations or {}), **container.annotations}
     annotations["kubectl.kubernetes.io/default-container"] = container.component
     if surroundings.redis_secret_uid is not None:
         annotations[RESTARTED_BY] = surroundings.redis_secret_uid
+    if surroundings.references_hash is not None:
+        annotations[REFERENCES_HASH_ANNOTATION] = surroundings.references_hash
     return {"labels": pod_labels, "annotations": annotations}
 
 
@@ -134,11 +145,13 @@ def _container(cluster: CeleryCluster, container: CeleryContainer) -> dict[str, 
         "command": container.command,
         "args": container.args,
         "env": _environment(cluster, container),
-        "ports": [{"name": PROBE_PORT_NAME, "containerPort": launch_settings.PROBE_PORT}],
         "securityContext": _container_security(cluster),
         "volumeMounts": mounts,
-        **_probes(),
+        **probes.build(container.probes),
     }
+    port = launch_settings.probe_port(container.probes)
+    if port is not None:
+        out["ports"] = [{"name": probes.PORT_NAME, "containerPort": port}]
     if spec.image_pull_policy is not None:
         out["imagePullPolicy"] = spec.image_pull_policy
     if spec.working_dir is not None:
@@ -159,28 +172,14 @@ def _environment(cluster: CeleryCluster, container: CeleryContainer) -> list[dic
         if variable.name not in _IDENTITY
     ]
     settings = connections.escape(launch_settings.render(container.settings))
+    mingle = [] if container.mingle is None else [{"name": launch_settings.MINGLE_VARIABLE, "value": container.mingle}]
     return [
         *identity,
         *user,
         *connections.environment(cluster),
+        *mingle,
         {"name": launch_settings.VARIABLE, "value": settings},
     ]
-
-
-def _probes() -> dict[str, Any]:
-    """Probes by HTTP from inside the process: they cost no process, and a broker outage fails none of them.
-
-    Readiness gives up late (60 s): a ReplicaSet that shrinks deletes NotReady pods first, busy or not.
-    """
-
-    def get(path: str, **timing: int) -> dict[str, Any]:
-        return {"httpGet": {"path": path, "port": PROBE_PORT_NAME}, "timeoutSeconds": 5, **timing}
-
-    return {
-        "startupProbe": get("/startupz", periodSeconds=1, failureThreshold=600),
-        "livenessProbe": get("/livez", periodSeconds=30, failureThreshold=4),
-        "readinessProbe": get("/readyz", periodSeconds=5, failureThreshold=12),
-    }
 
 
 def _restricted(cluster: CeleryCluster) -> bool:
@@ -203,25 +202,28 @@ def _container_security(cluster: CeleryCluster) -> dict[str, Any]:
     return out
 
 
-def _refuse_owned(spec: dict[str, Any], component: str, where: str) -> None:
+def _refuse_owned(spec: dict[str, Any], container: CeleryContainer, where: str) -> None:
     """Refuse what would break the contract between operator, launcher and probes."""
     if PATCH_DIRECTIVE in spec:
         raise MergeError(f"{where}.spec", _NO_DIRECTIVE)
-    for key in _OWNED_POD_KEYS & spec.keys():
-        raise MergeError(f"{where}.spec.{key}", "belongs to the operator; remove it")
+    for key in _OWNED_POD_KEYS.keys() & spec.keys():
+        raise MergeError(f"{where}.spec.{key}", _OWNED_POD_KEYS[key])
     _refuse_owned_entries(spec, "volumes", "name", runtime_configmap.VOLUME, f"{where}.spec")
-    for container in _objects(spec, "containers", f"{where}.spec"):
-        if container.get("name") == component:
-            _refuse_owned_of_container(container, f"{where}.spec.containers[{component}]")
+    for patch in _objects(spec, "containers", f"{where}.spec"):
+        if patch.get("name") == container.component:
+            port = launch_settings.probe_port(container.probes)
+            _refuse_owned_of_container(patch, port, f"{where}.spec.containers[{container.component}]")
 
 
-def _refuse_owned_of_container(container: dict[str, Any], path: str) -> None:
+def _refuse_owned_of_container(container: dict[str, Any], port: int | None, path: str) -> None:
     if PATCH_DIRECTIVE in container:
         raise MergeError(path, _NO_DIRECTIVE)
     for key in (_OWNED_CONTAINER_KEYS - {"name"}) & container.keys():
         raise MergeError(f"{path}.{key}", "belongs to the operator; use spec.command or extraArgs")
+    for key in _OWNED_PROBES & container.keys():
+        raise MergeError(f"{path}.{key}", "belongs to the operator; use the probes of the worker group or of beat")
     _refuse_owned_entries(container, "volumeMounts", "mountPath", runtime_configmap.MOUNT_PATH, path)
-    _refuse_owned_entries(container, "ports", "containerPort", launch_settings.PROBE_PORT, path)
+    _refuse_owned_entries(container, "ports", "containerPort", port, path)
     for variable in _objects(container, "env", path):
         name = str(variable.get("name"))
         if name in _IDENTITY:

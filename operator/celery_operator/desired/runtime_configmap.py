@@ -53,13 +53,6 @@ def volume(config_map: str, runtime: Runtime) -> dict[str, Any]:
     return {"name": VOLUME, "configMap": {"name": config_map, "items": items}}
 
 
-def without_runtime(template: dict[str, Any]) -> dict[str, Any]:
-    """A pod template without the runtime's version, so that a new operator alone rolls nothing."""
-    spec = template["spec"]
-    volumes = [volume for volume in spec.get("volumes", []) if volume.get("name") != VOLUME]
-    return {**template, "spec": {**spec, "volumes": volumes}}
-
-
 def live_volume(template: dict[str, Any]) -> dict[str, Any] | None:
     """The runtime volume of a live pod template as we would write it; None where it has none."""
     for candidate in template.get("spec", {}).get("volumes", []):

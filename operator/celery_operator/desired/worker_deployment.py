@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.rollout import Strategy
+from celery_operator.api.scalars import seconds
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import celery_command, launch_settings, names, pod
-from celery_operator.desired.digest import digest
+from celery_operator.desired import celery_command, following, launch_settings, names, pod, probes
 from celery_operator.desired.metadata import TEMPLATE_HASH_ANNOTATION, child_metadata, selector
 from celery_operator.desired.pod import CeleryContainer, Surroundings
-from celery_operator.desired.runtime_configmap import without_runtime
 
 COMPONENT: Final = "worker"
+
+_DEFAULT_MAX_SURGE: Final = "25%"
+_DEFAULT_MAX_UNAVAILABLE: Final = 0
+_PROGRESS_SECONDS: Final = 600
+"""The Deployment controller's own default."""
+
+_DO_NOT_DISRUPT: Final = {
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
 
 
 def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings) -> dict[str, Any]:
     """The Deployment with its replicas; the plan decides who sends them. Raises MergeError (see pod.template)."""
     cluster_name = cluster.metadata.name
     name = names.worker(cluster_name, group.name)
-    container = CeleryContainer(
-        component=COMPONENT,
-        group=group.name,
-        command=celery_command.launcher(cluster.spec, COMPONENT),
-        args=celery_command.worker(cluster.spec, group),
-        settings=launch_settings.worker(cluster, group),
-        resources=group.resources,
-        pod_template=group.pod_template,
-        grace_seconds=launch_settings.grace_period(group),
-    )
-    template = pod.template(cluster, container, name, surroundings)
+    template = pod.template(cluster, _container(cluster, group, name, surroundings), name, surroundings)
+    mingle_follows = launch_settings.mingle_follows(group)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -39,12 +41,15 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
             component=COMPONENT,
             group=group.name,
             full_name=f"{cluster_name}-worker-{group.name}",
-            annotations={TEMPLATE_HASH_ANNOTATION: digest(without_runtime(template))},
+            annotations={
+                TEMPLATE_HASH_ANNOTATION: following.template_hash(template, mingle_follows=mingle_follows),
+            },
         ),
         "spec": {
             "replicas": replicas(group),
+            "progressDeadlineSeconds": progress_deadline(group),
             "selector": {"matchLabels": selector(cluster, COMPONENT, group.name)},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(group.strategy)},
             "template": template,
         },
     }
@@ -53,3 +58,37 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
 def replicas(group: WorkerGroup) -> int:
     """Pods that the group wants."""
     return 1 if group.replicas is None else group.replicas
+
+
+def progress_deadline(group: WorkerGroup) -> int:
+    """Seconds without progress after which a rollout has failed: as asked, else not before a start may have failed."""
+    asked = group.strategy.progress_deadline if group.strategy is not None else None
+    if asked is not None:
+        return math.ceil(seconds(asked))
+    return max(_PROGRESS_SECONDS, probes.startup_seconds(group.probes))
+
+
+def _container(cluster: CeleryCluster, group: WorkerGroup, name: str, surroundings: Surroundings) -> CeleryContainer:
+    budget, kept = group.disruption_budget, surroundings.kept.get(name)
+    return CeleryContainer(
+        component=COMPONENT,
+        group=group.name,
+        command=celery_command.launcher(cluster.spec, COMPONENT),
+        args=celery_command.worker(cluster.spec, group),
+        settings=launch_settings.worker(cluster, group),
+        resources=group.resources,
+        pod_template=group.pod_template,
+        grace_seconds=launch_settings.grace_period(cluster.spec, group),
+        probes=group.probes,
+        mingle=launch_settings.mingle(cluster.spec, group) if kept is None else kept.mingle,
+        annotations=_DO_NOT_DISRUPT if budget is not None and budget.do_not_disrupt else {},
+    )
+
+
+def _rolling_update(strategy: Strategy | None) -> dict[str, int | str]:
+    surge = strategy.max_surge if strategy is not None else None
+    unavailable = strategy.max_unavailable if strategy is not None else None
+    return {
+        "maxSurge": _DEFAULT_MAX_SURGE if surge is None else surge,
+        "maxUnavailable": _DEFAULT_MAX_UNAVAILABLE if unavailable is None else unavailable,
+    }

@@ -25,6 +25,8 @@ from kubernetes.aio.client.configuration import Configuration
 
 from celery_operator.kube.errors import (
     ApiError,
+    Conflict,
+    Invalid,
     NoCluster,
     NotFound,
     NotLeader,
@@ -150,8 +152,9 @@ class KubeClient:
 
         `field_manager` owns exactly the fields in `manifest`: one that it sent before and omits now is removed
         or reset unless somebody else owns it too. With `force`, fields of other managers are taken over;
-        without it that is a Conflict. A `metadata.resourceVersion` in it is a precondition. With `dry_run`
-        everything is checked and nothing stored.
+        without it that is a Conflict. A `metadata.resourceVersion` or `metadata.uid` in it is a precondition: where
+        it does not hold, or with a uid nothing exists, that is a Conflict too. With `dry_run` everything is checked
+        and nothing stored.
         """
         query = [
             ("fieldManager", field_manager),
@@ -161,7 +164,16 @@ class KubeClient:
         if dry_run:
             query.append(("dryRun", "All"))
         ref = ObjectRef.of(manifest)
-        return await self._write("apply", ref.kind, "PATCH", ref.path, query, manifest, "application/apply-patch+yaml")
+        try:
+            return await self._write(
+                "apply", ref.kind, "PATCH", ref.path, query, manifest, "application/apply-patch+yaml"
+            )
+        except Invalid as error:
+            # Measured on Kubernetes 1.34: another object's uid is "immutable" (422), none at all is a conflict (409).
+            if any(cause.startswith("metadata.uid: ") for cause in error.causes):
+                message = f"{ref} is another object than the one that was to be changed"
+                raise Conflict(message, status=409, reason="Conflict") from error
+            raise
 
     async def create(self, manifest: Manifest, *, field_manager: str) -> Manifest:
         """Create the object. Raises Conflict with `already_exists` when its name is taken."""
@@ -169,6 +181,30 @@ class KubeClient:
         path = ref.kind.path(namespace=ref.namespace)
         query = [("fieldManager", field_manager), ("fieldValidation", "Strict")]
         return await self._write("create", ref.kind, "POST", path, query, manifest)
+
+    async def own_by_apply(self, live: Manifest, *, field_manager: str) -> Manifest:
+        """Make the fields that `field_manager` owns by having created `live` count as applied; the object then.
+
+        An apply cannot be told to create only, and what a create owns no later apply would remove. `live` is an
+        answer of `create` or `apply`; without such fields nothing is sent. Raises Invalid when the fields changed
+        hands meanwhile.
+        """
+        entries = live["metadata"].get("managedFields") or []
+        ours = [(n, e["operation"]) for n, e in enumerate(entries) if _is_managers(e, field_manager)]
+        created = next((number for number, operation in ours if operation == "Update"), None)
+        if created is None:
+            return live
+        path = f"/metadata/managedFields/{created}"
+        change = {"op": "replace", "path": f"{path}/operation", "value": "Apply"}
+        if any(operation == "Apply" for _, operation in ours):
+            change = {"op": "remove", "path": path}
+        patch = [
+            {"op": "test", "path": f"{path}/manager", "value": field_manager},
+            {"op": "test", "path": f"{path}/operation", "value": "Update"},
+            change,
+        ]
+        ref, query = ObjectRef.of(live), [("fieldManager", field_manager)]
+        return await self._write("patch", ref.kind, "PATCH", ref.path, query, patch, "application/json-patch+json")
 
     async def delete(self, ref: ObjectRef, *, uid: str | None = None, propagation: Propagation = "Background") -> None:
         """Delete the object; that it does not exist is fine.
@@ -227,7 +263,7 @@ class KubeClient:
         method: str,
         path: str,
         query: Query,
-        body: Manifest,
+        body: Manifest | Manifests,
         content_type: str = "application/json",
     ) -> Manifest:
         return await self._call(verb, kind, method, path, query=query, body=body, content_type=content_type, write=True)
@@ -240,7 +276,7 @@ class KubeClient:
         path: str,
         *,
         query: Query | None = None,
-        body: Manifest | None = None,
+        body: Manifest | Manifests | None = None,
         content_type: str = "application/json",
         write: bool = False,
     ) -> Manifest:
@@ -263,7 +299,7 @@ class KubeClient:
         method: str,
         path: str,
         query: Query,
-        body: Manifest | None,
+        body: Manifest | Manifests | None,
         content_type: str,
     ) -> Manifest:
         code, started = 0, time.monotonic()
@@ -290,6 +326,11 @@ class KubeClient:
         except ValueError as error:
             raise Unavailable(f"{verb} {kind.kind}: the answer is no JSON; is a proxy in between?") from error
         return answer
+
+
+def _is_managers(entry: Manifest, field_manager: str) -> bool:
+    """Whether an entry of managedFields is about the object itself, and the manager's."""
+    return entry.get("manager") == field_manager and "subresource" not in entry
 
 
 def _environment_proxy(url: str) -> str | None:

@@ -140,9 +140,14 @@ def _cause(cause: Mapping[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    """Cut the middle out of a long text: its start says where the problem is, its end says which."""
+    """Cut the middle out of a long text: its start says where the problem is, its end says which.
+
+    Between words, because half a URL is one whose password nobody recognises any more.
+    """
+    if len(text) <= _MESSAGE_LIMIT:
+        return text
     half = _MESSAGE_LIMIT // 2
-    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:half]} … {text[-half:]}"
+    return f"{text[:half].rpartition(' ')[0]} … {text[-half:].partition(' ')[2]}"
 
 
 def _retry_after(headers: Mapping[str, str], details: Mapping[str, Any]) -> float | None:

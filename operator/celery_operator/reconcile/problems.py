@@ -7,30 +7,11 @@ from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.scalars import quantity
-from celery_operator.desired import connections, crontab, launch_settings
-
-OWNED_SETTINGS: Final = {
-    "broker_url": "spec.broker",
-    "broker_read_url": "spec.broker",
-    "broker_write_url": "spec.broker",
-    "result_backend": "spec.resultBackend",
-    "celery_result_backend": "spec.resultBackend",
-    "beat_schedule_filename": "spec.beat.storage",
-    "celerybeat_schedule_filename": "spec.beat.storage",
-    "beat_scheduler": "spec.beat.scheduler",
-    "celerybeat_scheduler": "spec.beat.scheduler",
-    "beat_max_loop_interval": "spec.beat.maxInterval",
-    "celerybeat_max_loop_interval": "spec.beat.maxInterval",
-    "worker_pool": "spec.workers[].pool",
-    "celeryd_pool": "spec.workers[].pool",
-    "worker_concurrency": "spec.workers[].concurrency",
-    "celeryd_concurrency": "spec.workers[].concurrency",
-}
-"""Celery settings (new and old names) that a field stands for, in lower case, and that field."""
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import celery_command, connections, crontab, launch_settings
+from celery_operator.reconcile import claimed_names, task_times
 
 _BROKERS_WITHOUT_RESULTS: Final = ("amqp", "amqps", "pyamqp", "sqs")
-
-
 _MOVE: Final = "move large values into the image"
 _LEAST_MEMORY: Final = 8 * 1024**2
 """Bytes that a bare Python interpreter takes."""
@@ -39,9 +20,10 @@ _LEAST_MEMORY: Final = 8 * 1024**2
 def find(cluster: CeleryCluster) -> tuple[str, ...]:
     """Every problem of the spec, one line each; empty when there is none."""
     return (
-        *_owned_settings(cluster),
+        *claimed_names.problems(cluster),
+        *task_times.problems(cluster),
         *_no_result_backend(cluster),
-        *_too_little_memory(cluster),
+        *_impossible_memory(cluster),
         *_impossible_times(cluster),
         *_too_large(cluster),
     )
@@ -49,15 +31,12 @@ def find(cluster: CeleryCluster) -> tuple[str, ...]:
 
 def warnings(cluster: CeleryCluster) -> tuple[str, ...]:
     """What will work and may hurt later, one line each."""
-    return tuple(_warnings(cluster))
-
-
-def _owned_settings(cluster: CeleryCluster) -> Iterator[str]:
-    for name in cluster.spec.config or {}:
-        plain = name.lower().replace(".", "_")
-        field = OWNED_SETTINGS.get(plain) or OWNED_SETTINGS.get(plain.removeprefix("celery_"))
-        if field is not None:
-            yield f"spec.config[{name}]: use {field} instead; the operator sets this Celery setting"
+    return (
+        *_warnings(cluster),
+        *_too_little_memory(cluster),
+        *task_times.warnings(cluster),
+        *claimed_names.warnings(cluster),
+    )
 
 
 def _no_result_backend(cluster: CeleryCluster) -> Iterator[str]:
@@ -71,15 +50,39 @@ def _no_result_backend(cluster: CeleryCluster) -> Iterator[str]:
         )
 
 
-def _too_little_memory(cluster: CeleryCluster) -> Iterator[str]:
+def _impossible_memory(cluster: CeleryCluster) -> Iterator[str]:
     """No Python process is that small: such a limit replaces a child after every task. Celery's own unit is KiB."""
     for group in cluster.spec.workers:
-        limit = group.max_memory_per_child
-        if limit is not None and quantity(limit) < _LEAST_MEMORY:
+        child, limit = group.max_memory_per_child, _memory_limit(group)
+        if child is None:
+            continue
+        path = f"spec.workers[{group.name}].maxMemoryPerChild"
+        if quantity(child) < _LEAST_MEMORY:
             yield (
-                f"spec.workers[{group.name}].maxMemoryPerChild: {limit} is {int(quantity(limit))} bytes, less than any "
-                "Python process needs; write it with its unit, for example 800Mi"
+                f"{path}: {child} is {int(quantity(child))} bytes, less than any Python process needs; write it with "
+                "its unit, for example 800Mi"
             )
+        if limit is not None and quantity(child) > quantity(limit):
+            yield (
+                f"{path}: {child} is more than the {limit} limit of the whole pod, which would be killed before any "
+                "child is replaced; lower it or raise resources.limits.memory"
+            )
+
+
+def _too_little_memory(cluster: CeleryCluster) -> Iterator[str]:
+    """Whether all pool children together may outgrow the pod before one of them is replaced."""
+    for group in cluster.spec.workers:
+        child, limit = group.max_memory_per_child, _memory_limit(group)
+        slots = celery_command.concurrency(group)
+        if child is not None and limit is not None and quantity(child) * slots > quantity(limit):
+            yield (
+                f"worker group {group.name!r}: maxMemoryPerChild {child} x concurrency {slots} exceeds the {limit} "
+                "limit; raise resources.limits.memory or lower one of them"
+            )
+
+
+def _memory_limit(group: WorkerGroup) -> int | str | None:
+    return ((group.resources.limits if group.resources is not None else None) or {}).get("memory")
 
 
 def _impossible_times(cluster: CeleryCluster) -> Iterator[str]:

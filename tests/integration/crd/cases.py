@@ -117,6 +117,45 @@ def quantity(path: str) -> list[Case]:
     ]
 
 
+def count_or_percent(path: str) -> list[Case]:
+    """A number of pods or a percentage of them."""
+    return [
+        case(path, "minimum", [1, 300], [-1]),
+        case(path, "maxLength", ["100%"], ["0100%"]),
+        case(path, "pattern", ["1%", "25%", "100%"], ["25", "101%", "-5%", "2.5%", "%", "05%"]),
+    ]
+
+
+def probes(path: str) -> list[Case]:
+    """The probes of a component."""
+    timing = [f"{path}.{probe}" for probe in ("liveness", "readiness", "startup")]
+    return [
+        case(
+            path,
+            "cel",
+            [{"disabled": True}, {"disabled": False, "port": 9000, "startup": {"periodSeconds": 5}}, {}],
+            [
+                {"disabled": True, "port": 9000},
+                {"disabled": True, "liveness": {}},
+                {"disabled": True, "readiness": {"periodSeconds": 5}},
+                {"disabled": True, "startup": {}},
+            ],
+            "disabled leaves no probe to adjust",
+        ),
+        *between(f"{path}.port", 1024, 65535),
+        *(
+            found
+            for at in timing
+            for found in (
+                *between(f"{at}.periodSeconds", 1, 86400),
+                *between(f"{at}.timeoutSeconds", 1, 86400),
+                *between(f"{at}.failureThreshold", 1, 100000),
+                *between(f"{at}.initialDelaySeconds", 0, 86400),
+            )
+        ),
+    ]
+
+
 def image(path: str) -> list[Case]:
     """An image reference."""
     return [

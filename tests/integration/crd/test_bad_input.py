@@ -35,7 +35,10 @@ def test_an_unknown_field_is_pruned_with_a_warning_for_other_clients(server: Ser
         ("spec.workers[].name", "a" * 253, "may not be more than 63"),
         ("metadata.name", "a" * 253, "at most 40 characters"),
         ("spec.workers[].extraArgs", ["-B"], "use spec.beat"),
-        ("spec.workers[].extraArgs", ["-EB"], "write -E as an argument of its own"),
+        ("spec.workers[].extraArgs", ["-EB"], "this option has a field of its own"),
+        ("spec.workers[].concurrency", 0, "should be greater than or equal to 1"),
+        ("spec.workers[].concurrency", "max", "should match"),
+        ("spec.workers[]", {"name": "a", "pool": "threads", "shutdown": {"mode": "Requeue"}}, "use Drain"),
         ("spec.workers[].extraArgs", ["-n", "w1"], "the operator names the nodes"),
         ("spec.workers[].extraArgs", ["-nw1"], "the operator names the nodes"),
         ("spec.workers[].extraArgs", ["--hostname=w1"], "the operator names the nodes"),
@@ -79,7 +82,18 @@ def test_the_largest_lists_stay_within_the_cost_that_rules_may_have(server: Serv
     manifest = minimal("")
     arguments = ["--without-" + "x" * 100] * 64
     manifest["spec"]["workers"] = [
-        {"name": f"group-{i}", "extraArgs": arguments, "timeLimit": "2h", "softTimeLimit": "1h", "pool": "prefork"}
+        {
+            "name": f"group-{i}",
+            "extraArgs": arguments,
+            "timeLimit": "2h",
+            "softTimeLimit": "1h",
+            "maxTaskDuration": "2h",
+            "pool": "prefork",
+            "shutdown": {"mode": "Requeue", "gracePeriod": "1m30s"},
+            "strategy": {"maxSurge": "0%", "maxUnavailable": "25%", "progressDeadline": "20m"},
+            "disruptionBudget": {"maxUnavailable": "25%"},
+            "probes": {"port": 9000, "liveness": {"periodSeconds": 60}},
+        }
         for i in range(100)
     ]
     manifest["spec"]["env"] = [{"name": f"VARIABLE_{i}", "value": "1"} for i in range(256)]

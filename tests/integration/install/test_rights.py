@@ -126,7 +126,7 @@ async def _a_life(kubectl: Kubectl) -> None:
         "image": "registry.invalid/none:1",
         "app": "none",
         "broker": {"redis": {"storage": {"size": "1Mi"}}},
-        "workers": [{"name": "one", "replicas": 0}, {"name": "two", "replicas": 1}],
+        "workers": [{"name": "one", "replicas": 0}, {"name": "two", "replicas": 2}],
         "beat": {"storage": {"size": "1Mi"}},
     }
     await _apply(kubectl, spec)
@@ -141,7 +141,9 @@ async def _a_life(kubectl: Kubectl) -> None:
 
     async def left() -> str:
         return kubectl(
-            *("get", "statefulsets,services,persistentvolumeclaims,secrets,serviceaccounts,deployments,configmaps"),
+            "get",
+            "statefulsets,services,persistentvolumeclaims,secrets,serviceaccounts,deployments,configmaps,"
+            "poddisruptionbudgets",
             *("-l", "celery-operator.dev/cluster=life", "-o", "name"),
         )
 

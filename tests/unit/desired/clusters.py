@@ -60,6 +60,8 @@ BIG: Json = {
     "command": ["poetry", "run", "python"],
     "workingDir": "/srv/shop",
     "config": {"task_track_started": True, "task_routes": {"shop.reports.*": {"queue": "reports"}}, "note": "$(HOME)"},
+    "taskDelivery": "AtLeastOnce",
+    "maxTaskDuration": "2h",
     "env": [
         {"name": "DJANGO_SETTINGS_MODULE", "value": "shop.settings"},
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "shop", "key": "token", "optional": True}}},
@@ -100,8 +102,20 @@ BIG: Json = {
             "concurrency": 4,
             "prefetchMultiplier": 1,
             "optimization": "fair",
+            "maxTaskDuration": "5m",
+            "shutdown": {"mode": "Requeue", "gracePeriod": "90s"},
+            "strategy": {"maxSurge": 0, "maxUnavailable": "34%", "progressDeadline": "20m"},
+            "disruptionBudget": {"minAvailable": "50%", "doNotDisrupt": True},
+            "probes": {
+                "port": 9000,
+                "liveness": {"periodSeconds": 60, "timeoutSeconds": 10},
+                "readiness": {"failureThreshold": 24},
+                "startup": {"initialDelaySeconds": 30, "failureThreshold": 900},
+            },
+            "mingle": "Disabled",
+            "taskEvents": True,
             "logLevel": "WARNING",
-            "extraArgs": ["-E"],
+            "extraArgs": ["--heartbeat-interval=5"],
             "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
         },
         {
@@ -118,6 +132,9 @@ BIG: Json = {
             "queues": ["mail"],
             "pool": "gevent",
             "concurrency": 500,
+            "replicas": 2,
+            "shutdown": {"mode": "Drain"},
+            "probes": {"disabled": True},
             "podTemplate": {
                 "metadata": {"annotations": {"example.com/note": "group"}},
                 "spec": {
@@ -146,6 +163,7 @@ BIG: Json = {
         "maxInterval": "10s",
         "timezone": "Europe/Berlin",
         "storage": {"size": "1Gi", "storageClassName": "fast", "retain": True},
+        "probes": {"startup": {"failureThreshold": 60}},
         "logLevel": "DEBUG",
         "resources": {"requests": {"cpu": "50m"}},
         "podTemplate": {"spec": {"priorityClassName": "beat"}},

@@ -8,7 +8,7 @@ import pytest
 
 from celery_operator.api.beat import Beat
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import celery_command, launch_settings
+from celery_operator.desired import celery_command
 from tests.unit.desired.clusters import cluster
 
 Json = dict[str, Any]
@@ -48,6 +48,7 @@ def test_the_smallest_worker() -> None:
         ({"timeLimit": "300h"}, ["--time-limit", "1080000"]),
         ({"softTimeLimit": "250ms"}, ["--soft-time-limit", "0.25"]),
         ({"logLevel": "DEBUG"}, ["-l", "DEBUG"]),
+        ({"taskEvents": True}, ["-E", "-l"]),
     ],
 )
 def test_a_field_is_its_option(fields: Json, option: list[str]) -> None:
@@ -57,7 +58,11 @@ def test_a_field_is_its_option(fields: Json, option: list[str]) -> None:
 
 
 def test_extra_arguments_come_last_and_as_they_are() -> None:
-    assert worker_args(extraArgs=["-E", "--heartbeat-interval=5"])[-2:] == ["-E", "--heartbeat-interval=5"]
+    assert worker_args(extraArgs=["-X", "slow", "--heartbeat-interval=5"])[-3:] == [
+        "-X",
+        "slow",
+        "--heartbeat-interval=5",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,7 @@ def test_extra_arguments_come_last_and_as_they_are() -> None:
         ({"resources": {"limits": {"cpu": "100m"}}}, 1),
         ({"resources": {"limits": {"cpu": "0"}}}, 1),
         ({"resources": {}}, 1),
+        ({"concurrency": "auto", "resources": {"limits": {"cpu": "2500m"}}}, 3),
         ({"pool": "solo", "resources": {"limits": {"cpu": 8}}}, 1),
     ],
 )
@@ -103,6 +109,7 @@ def test_the_launcher_is_run_by_the_images_python() -> None:
     ]
 
 
-@pytest.mark.parametrize(("limit", "grace"), [(None, 300), ("1s", 31), ("30m", 1830), ("1h", 3630), ("1.9s", 32)])
-def test_a_pod_gets_the_time_limit_and_a_margin_to_end(limit: str | None, grace: int) -> None:
-    assert launch_settings.grace_period(group(timeLimit=limit)) == grace
+def test_the_launcher_counts_the_cpus_where_it_is_asked_to() -> None:
+    args = worker_args(concurrency="auto", resources={"limits": {"cpu": 2}})
+    assert "-c" not in args
+    assert worker_args(taskEvents=False) == worker_args()

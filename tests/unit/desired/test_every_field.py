@@ -82,6 +82,28 @@ def template(path: str, wrap: Any) -> dict[str, tuple[Json, Json]]:
     }
 
 
+def probes(path: str, wrap: Any) -> dict[str, tuple[Json, Json]]:
+    def timing(probe: str) -> dict[str, tuple[Json, Json]]:
+        fields = ("periodSeconds", "timeoutSeconds", "failureThreshold", "initialDelaySeconds")
+        rows = {f"{path}.{probe}.{field}": (wrap(), wrap(probes={probe: {field: 77}})) for field in fields}
+        return {f"{path}.{probe}": rows[f"{path}.{probe}.periodSeconds"], **rows}
+
+    return {
+        path: (wrap(), wrap(probes={"port": 9000})),
+        f"{path}.port": (wrap(), wrap(probes={"port": 9000})),
+        f"{path}.disabled": (wrap(), wrap(probes={"disabled": True})),
+        **timing("liveness"),
+        **timing("readiness"),
+        **timing("startup"),
+    }
+
+
+def of_group(parent: str, **fields: Any) -> dict[str, tuple[Json, Json]]:
+    """A field of a group that is an object, and each field of that."""
+    rows = {f"workers[].{parent}.{name}": (group(), group(**{parent: {name: value}})) for name, value in fields.items()}
+    return {f"workers[].{parent}": next(iter(rows.values())), **rows}
+
+
 def managed_redis(side: str) -> dict[str, tuple[Json, Json]]:
     def wrap(**fields: Any) -> Json:
         return redis(side, **fields)
@@ -139,6 +161,8 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "command": ({}, {"command": ["poetry", "run", "python"]}),
     "workingDir": ({}, {"workingDir": "/srv"}),
     "config": ({}, {"config": {"a": 1}}),
+    "taskDelivery": ({}, {"taskDelivery": "AtLeastOnce"}),
+    "maxTaskDuration": ({}, {"maxTaskDuration": "1s"}),
     "env": ({}, env()),
     "env[].name": (env(), {"env": [{"name": "B"}]}),
     "env[].value": (env(), env(value="1")),
@@ -192,8 +216,16 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "workers[].maxMemoryPerChild": (group(), group(maxMemoryPerChild="1Gi")),
     "workers[].timeLimit": (group(), group(timeLimit="1m")),
     "workers[].softTimeLimit": (group(), group(softTimeLimit="1m")),
+    "workers[].maxTaskDuration": (group(), group(maxTaskDuration="1s")),
+    **of_group("shutdown", mode="Requeue", gracePeriod="1s"),
+    **of_group("strategy", maxSurge=1, maxUnavailable=1, progressDeadline="1h"),
+    **of_group("disruptionBudget", maxUnavailable=1, minAvailable=1, doNotDisrupt=True),
+    "workers[].disruptionBudget.disabled": (group(replicas=2), group(replicas=2, disruptionBudget={"disabled": True})),
+    **probes("workers[].probes", group),
+    "workers[].mingle": (group(), group(mingle="Disabled")),
+    "workers[].taskEvents": (group(), group(taskEvents=True)),
     "workers[].logLevel": (group(), group(logLevel="DEBUG")),
-    "workers[].extraArgs": (group(), group(extraArgs=["-E"])),
+    "workers[].extraArgs": (group(), group(extraArgs=["--heartbeat-interval=5"])),
     **resources("workers[].resources", group),
     **template("workers[].podTemplate", group),
     "beat": ({}, beat()),
@@ -210,6 +242,7 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "beat.maxInterval": (beat(), beat(maxInterval="5s")),
     "beat.timezone": (beat(), beat(timezone="UTC")),
     **storage("beat.storage", beat),
+    **probes("beat.probes", beat),
     "beat.logLevel": (beat(), beat(logLevel="DEBUG")),
     **resources("beat.resources", beat),
     **template("beat.podTemplate", beat),

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_operator.api.beat import Beat
+from celery_operator.api.cluster import CeleryClusterSpec
+from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import beat_statefulset, connections, launch_settings, worker_deployment
 from celery_operator.runtime import environment
 from tests.unit.desired.clusters import BIG, SURROUNDINGS, WITH_REDIS, cluster
@@ -95,3 +97,106 @@ def test_the_manifest_carries_the_escaped_settings(spec: Json) -> None:
         assert json.loads(expand(variable["value"], {"HOME": "/root"})) == launch_settings.worker(shop, group)
     variable = environ_of(beat_statefulset.build(shop, shop.spec.beat, WITH_REDIS))[launch_settings.VARIABLE]
     assert json.loads(expand(variable["value"], {"HOME": "/root"})) == launch_settings.beat(shop, shop.spec.beat)
+
+
+def group_of(spec: Json | None = None, **fields: Any) -> tuple[CeleryClusterSpec, WorkerGroup]:
+    shop = cluster({**(spec or {}), "workers": [{"name": "web", **fields}]})
+    return shop.spec, shop.spec.workers[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields", "grace"),
+    [
+        ({}, {}, 300),
+        ({}, {"timeLimit": "1s"}, 31),
+        ({}, {"timeLimit": "1.9s"}, 32),
+        ({}, {"timeLimit": "1h"}, 3630),
+        ({"maxTaskDuration": "30m"}, {}, 1830),
+        ({"maxTaskDuration": "30m"}, {"timeLimit": "10m"}, 1830),
+        ({"maxTaskDuration": "30m"}, {"maxTaskDuration": "5m"}, 330),
+        ({}, {"maxTaskDuration": "12h"}, 43230),
+        ({"maxTaskDuration": "30m"}, {"shutdown": {"mode": "Requeue"}}, 60),
+        ({"maxTaskDuration": "30m"}, {"shutdown": {"mode": "Drain"}}, 1830),
+        ({"maxTaskDuration": "30m"}, {"shutdown": {"gracePeriod": "2h"}}, 7200),
+        ({"maxTaskDuration": "30m"}, {"shutdown": {"mode": "Requeue", "gracePeriod": "1500ms"}}, 2),
+    ],
+)
+def test_a_pod_gets_the_time_that_its_longest_task_needs(spec: Json, fields: Json, grace: int) -> None:
+    asked, group = group_of(spec, **fields)
+    assert launch_settings.grace_period(asked, group) == grace
+    shop = cluster({**spec, "workers": [{"name": "web", **fields}]})
+    pod = worker_deployment.build(shop, group, SURROUNDINGS)["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == grace
+    assert launch_settings.worker(shop, group)["gracePeriodSeconds"] == grace
+
+
+@pytest.mark.parametrize(
+    ("spec", "groups", "timeout"),
+    [
+        ({}, [{}], 3600),
+        ({"maxTaskDuration": "1h"}, [{}], 3600 + 3630 + 60),
+        ({}, [{"timeLimit": "2h"}, {}], 7200 + 7230 + 60),
+        ({"maxTaskDuration": "2h"}, [{"maxTaskDuration": "1m"}], 7200 + 90 + 60),
+        ({}, [{"maxTaskDuration": "2h", "shutdown": {"mode": "Requeue"}}, {}], 7200 + 300 + 60),
+        ({}, [{"shutdown": {"gracePeriod": "3h"}}], 10800 + 60),
+    ],
+)
+def test_redis_delivers_nothing_again_that_may_still_run(spec: Json, groups: list[Json], timeout: int) -> None:
+    """One value for the whole application: each of its processes restores what it finds to be older than its own."""
+    shop = cluster({**spec, "workers": [{"name": f"g{i}", **group} for i, group in enumerate(groups)], "beat": {}})
+    assert shop.spec.beat is not None
+    told = [launch_settings.worker(shop, group) for group in shop.spec.workers]
+    told.append(launch_settings.beat(shop, shop.spec.beat))
+    assert {settings["visibilityTimeoutSeconds"] for settings in told} == {timeout}
+
+
+def read_by_the_runtime(spec: Json | None = None, **fields: Any) -> environment.Settings:
+    shop = cluster({**(spec or {}), "workers": [{"name": "web", **fields}]})
+    variables = environ_of(worker_deployment.build(shop, shop.spec.workers[0], SURROUNDINGS))
+    return environment.read("worker", {name: str(variable.get("value", "")) for name, variable in variables.items()})
+
+
+def test_the_runtime_reads_what_a_worker_is_told() -> None:
+    settings = read_by_the_runtime(
+        {"taskDelivery": "AtLeastOnce", "maxTaskDuration": "2h"},
+        maxTaskDuration="90m",
+        concurrency="auto",
+        resources={"requests": {"cpu": "1500m"}},
+        shutdown={"mode": "Requeue", "gracePeriod": "90s"},
+        probes={"port": 9000},
+        mingle="Disabled",
+    )
+    assert (settings.task_delivery, settings.max_task_duration_seconds) == ("AtLeastOnce", 5400)
+    assert (settings.shutdown_mode, settings.grace_period_seconds) == ("Requeue", 90)
+    assert settings.visibility_timeout_seconds == 7200 + 90 + 60
+    assert (settings.concurrency, settings.cpu_request) == ("auto", 1.5)
+    assert (settings.probe_port, settings.mingle) == (9000, False)
+
+
+def test_the_runtime_reads_the_defaults() -> None:
+    settings = read_by_the_runtime()
+    assert (settings.task_delivery, settings.max_task_duration_seconds) == ("AtMostOnce", None)
+    assert (settings.shutdown_mode, settings.grace_period_seconds) == ("Drain", 300)
+    assert settings.visibility_timeout_seconds == 3600
+    assert (settings.concurrency, settings.cpu_request) == (None, None)
+    assert (settings.probe_port, settings.mingle) == (9540, True)
+    assert read_by_the_runtime(probes={"disabled": True}).probe_port is None
+
+
+@pytest.mark.parametrize(
+    ("replicas", "asked", "mingle"),
+    [
+        ([50], None, "on"),
+        ([51], None, "off"),
+        ([25, 25], "Auto", "on"),
+        ([25, 26], "Auto", "off"),
+        ([500], "Enabled", "on"),
+        ([1], "Disabled", "off"),
+    ],
+)
+def test_a_small_fleet_mingles(replicas: list[int], asked: str | None, mingle: str) -> None:
+    groups = [{"name": f"g{i}", "replicas": number, "mingle": asked} for i, number in enumerate(replicas)]
+    shop = cluster({"workers": groups})
+    for group in shop.spec.workers:
+        variable = environ_of(worker_deployment.build(shop, group, SURROUNDINGS))[launch_settings.MINGLE_VARIABLE]
+        assert variable["value"] == mingle

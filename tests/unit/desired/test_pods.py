@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,92 @@ def test_probes_ask_the_process_itself() -> None:
     assert readiness["periodSeconds"] * readiness["failureThreshold"] == 60
 
 
+def test_probes_can_be_adjusted_one_value_at_a_time() -> None:
+    asked = {
+        "port": 9000,
+        "liveness": {"periodSeconds": 60, "initialDelaySeconds": 5},
+        "startup": {"failureThreshold": 9, "timeoutSeconds": 2},
+    }
+    container = worker_container(group(probes=asked))
+    assert container["livenessProbe"] == {
+        "httpGet": {"path": "/livez", "port": "probes"},
+        "periodSeconds": 60,
+        "timeoutSeconds": 5,
+        "failureThreshold": 4,
+        "initialDelaySeconds": 5,
+    }
+    assert container["startupProbe"] == {
+        "httpGet": {"path": "/startupz", "port": "probes"},
+        "periodSeconds": 1,
+        "timeoutSeconds": 2,
+        "failureThreshold": 9,
+    }
+    assert container["readinessProbe"] == worker_container()["readinessProbe"]
+    assert container["ports"] == [{"name": "probes", "containerPort": 9000}]
+
+
+@pytest.mark.parametrize("component", ["worker", "beat"])
+def test_disabled_probes_leave_nothing_that_listens(component: str) -> None:
+    off = {"disabled": True}
+    workload = {"worker": 0, "beat": -1}[component]
+    found = workloads({**group(probes=off), "beat": {"probes": off}})[workload]
+    container = found["spec"]["template"]["spec"]["containers"][0]
+    assert container["name"] == component
+    assert not {"ports", "startupProbe", "livenessProbe", "readinessProbe"} & container.keys()
+
+
+def test_what_pods_read_at_their_start_is_noted_on_workers_and_beat() -> None:
+    shop = cluster({"beat": {}, "broker": {"redis": {}}})
+    surroundings = replace(WITH_REDIS, references_hash="1a2b3c4d")
+    noted = {
+        child["metadata"]["name"]
+        for child in children.build(shop, surroundings)
+        if "template" in child.get("spec", {})
+        and child["spec"]["template"]["metadata"]["annotations"].get("celery-operator.dev/references-hash")
+    }
+    assert noted == {"shop-worker-web", "shop-beat"}
+    assert "references-hash" not in str(children.build(shop, WITH_REDIS))
+
+
+def test_pods_that_must_not_be_disrupted_say_so_to_the_autoscalers() -> None:
+    annotations = worker_template(group(disruptionBudget={"doNotDisrupt": True}))["metadata"]["annotations"]
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+    assert annotations["karpenter.sh/do-not-disrupt"] == "true"
+    assert "disrupt" not in str(worker_template(group(disruptionBudget={"doNotDisrupt": False})))
+
+
+def deployment(**fields: Any) -> Json:
+    shop = cluster(group(**fields))
+    return worker_deployment.build(shop, shop.spec.workers[0], SURROUNDINGS)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rolling"),
+    [
+        ({}, {"maxSurge": "25%", "maxUnavailable": 0}),
+        ({"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": 0, "maxUnavailable": 1}),
+        ({"maxSurge": "100%"}, {"maxSurge": "100%", "maxUnavailable": 0}),
+    ],
+)
+def test_a_rollout_costs_no_capacity_unless_asked(strategy: Json, rolling: Json) -> None:
+    assert deployment(strategy=strategy)["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": rolling}
+
+
+@pytest.mark.parametrize(
+    ("fields", "deadline"),
+    [
+        ({}, 600),
+        ({"strategy": {"progressDeadline": "20m"}}, 1200),
+        ({"probes": {"startup": {"failureThreshold": 900, "initialDelaySeconds": 30}}}, 930),
+        ({"probes": {"startup": {"failureThreshold": 10}}}, 600),
+        ({"probes": {"disabled": True}}, 600),
+        ({"strategy": {"progressDeadline": "1m"}, "probes": {"startup": {"failureThreshold": 900}}}, 60),
+    ],
+)
+def test_a_rollout_has_not_failed_before_a_start_may_have(fields: Json, deadline: int) -> None:
+    assert deployment(**fields)["spec"]["progressDeadlineSeconds"] == deadline
+
+
 def pod(**spec: Any) -> Json:
     return {"podTemplate": {"spec": spec}}
 
@@ -136,6 +223,10 @@ def container(**fields: Any) -> Json:
 REFUSED = [
     (pod(restartPolicy="Never"), ".spec.restartPolicy"),
     (pod(restartPolicy=None), ".spec.restartPolicy"),
+    (pod(terminationGracePeriodSeconds=30), ".spec.terminationGracePeriodSeconds"),
+    (container(livenessProbe=None), ".spec.containers[worker].livenessProbe"),
+    (container(readinessProbe={"periodSeconds": 1}), ".spec.containers[worker].readinessProbe"),
+    (container(startupProbe={"failureThreshold": 1}), ".spec.containers[worker].startupProbe"),
     (pod(**{"$patch": "replace"}), ".spec"),
     (pod(containers=None), ".spec.containers"),
     (pod(containers={"name": "worker"}), ".spec.containers"),
@@ -208,6 +299,10 @@ def group(**fields: Any) -> Json:
 
 SAME_PODS = [
     (group(replicas=1), group(replicas=9), "worker"),
+    (group(), group(strategy={"maxSurge": 1, "progressDeadline": "1h"}), "worker"),
+    (group(), group(disruptionBudget={"maxUnavailable": 1}), "worker"),
+    (group(), group(mingle="Auto"), "worker"),
+    ({"beat": {}}, {"beat": {}, **group(replicas=99)}, "beat"),
     ({"paused": False}, {"paused": True}, "worker"),
     ({"beat": {"storage": {"size": "1Gi"}}}, {"beat": {"storage": {"size": "2Gi"}}}, "beat"),
     ({"beat": {"storage": {"retain": False}}}, {"beat": {"storage": {"retain": True}}}, "beat"),

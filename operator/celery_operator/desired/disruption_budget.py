@@ -1,0 +1,54 @@
+"""The PodDisruptionBudget of one worker group: a node drain takes a few pods at a time, each with its grace period."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.rollout import DisruptionBudget
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import names
+from celery_operator.desired.metadata import child_metadata, selector
+from celery_operator.desired.worker_deployment import COMPONENT, replicas
+
+_DEFAULT_MAX_UNAVAILABLE: Final = "25%"
+"""Rounded up by Kubernetes: one pod of two to four."""
+
+
+def wanted(group: WorkerGroup) -> bool:
+    """Whether the group has a budget. By itself a group of one pod has none: it would block every node drain."""
+    budget = group.disruption_budget or DisruptionBudget()
+    if budget.disabled:
+        return False
+    return replicas(group) > 1 or budget.max_unavailable is not None or budget.min_available is not None
+
+
+def build(cluster: CeleryCluster, group: WorkerGroup) -> dict[str, Any]:
+    """The PodDisruptionBudget, named like the Deployment whose pods it selects.
+
+    Pods that are not Ready may always be evicted: they do no work that a budget could protect.
+    """
+    name = names.worker(cluster.metadata.name, group.name)
+    budget = group.disruption_budget or DisruptionBudget()
+    if budget.min_available is not None:
+        allowed: dict[str, Any] = {"minAvailable": budget.min_available}
+    elif budget.max_unavailable is not None:
+        allowed = {"maxUnavailable": budget.max_unavailable}
+    else:
+        allowed = {"maxUnavailable": _DEFAULT_MAX_UNAVAILABLE}
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": child_metadata(
+            cluster,
+            name,
+            component=COMPONENT,
+            group=group.name,
+            full_name=f"{cluster.metadata.name}-worker-{group.name}",
+        ),
+        "spec": {
+            **allowed,
+            "selector": {"matchLabels": selector(cluster, COMPONENT, group.name)},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }

@@ -1,0 +1,52 @@
+"""What follows only when something else rolls the pods: the runtime's version, and whether workers mingle.
+
+Neither a new operator nor a fleet that grows past a threshold is a reason to end a running task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from celery_operator.desired import launch_settings, runtime_configmap
+from celery_operator.desired.digest import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the pods of a child have now and keep, because nothing else of their template would change."""
+
+    volume: dict[str, Any]
+    """The runtime volume, as we would write it."""
+    mingle: str | None
+    """Value of the mingle variable; None where the pods have no such variable."""
+
+
+def read(template: dict[str, Any]) -> Kept | None:
+    """What a pod template of ours, live or desired, has of it; None where it has no runtime volume."""
+    volume = runtime_configmap.live_volume(template)
+    return None if volume is None else Kept(volume=volume, mingle=_mingle(template))
+
+
+def template_hash(template: dict[str, Any], *, mingle_follows: bool) -> str:
+    """The hash of a pod template without what follows, so that it alone changes no hash.
+
+    `mingle_follows` is false where the user said whether to mingle: then a change of it is one like any other.
+    """
+    spec = template["spec"]
+    volumes = [volume for volume in spec.get("volumes", []) if volume.get("name") != runtime_configmap.VOLUME]
+    containers = [_without_mingle(each) for each in spec["containers"]] if mingle_follows else spec["containers"]
+    return digest({**template, "spec": {**spec, "volumes": volumes, "containers": containers}})
+
+
+def _mingle(template: dict[str, Any]) -> str | None:
+    for container in template["spec"]["containers"]:
+        for variable in container.get("env") or []:
+            if variable["name"] == launch_settings.MINGLE_VARIABLE:
+                return str(variable.get("value"))
+    return None
+
+
+def _without_mingle(container: dict[str, Any]) -> dict[str, Any]:
+    environment = container.get("env") or []
+    return {**container, "env": [each for each in environment if each["name"] != launch_settings.MINGLE_VARIABLE]}
