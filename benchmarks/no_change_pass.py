@@ -19,7 +19,10 @@ from celery_operator.observe.broker.reachability import REACHABLE
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
+from celery_operator.observe.references import ReferenceReader
+from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.reconciler import Reconciler
+from celery_operator.telemetry.metrics import Metrics
 from tests.e2e import manifests
 
 TARGET_SECONDS = 0.005
@@ -66,8 +69,12 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
             cache=cache,
             runtime=runtime_configmap.load(),
             events=EventRecorder(client, instance="benchmark"),
+            references=ReferenceReader(client, clock=time.monotonic),
+            messenger=Messenger(now=lambda: datetime.now(UTC), on_outcome=lambda _: None),
+            observer=Metrics(),
             broker=lambda _: REACHABLE,
             now=lambda: datetime.now(UTC),
+            random=random.random,
         )
         for _ in range(WARM_UP):
             await reconciler.reconcile(key)

@@ -10,11 +10,13 @@ from typing import Final
 
 from benchmarks.policy import __main__ as policy
 from celery_operator.telemetry.metrics import Metrics, document
+from docs import delivery_guarantees
 
 FOLDER: Final = Path(__file__).parent
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "metrics.md": lambda: document(Metrics()),
     "autoscaling-policy.md": policy.page,
+    "delivery-guarantees.md": delivery_guarantees.page,
 }
 """How each generated page is made."""
 

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import kopf
 
-from celery_operator.kube.objects import Kind, Manifest
+from celery_operator.kube.objects import POD, Kind, Manifest
 from celery_operator.observe import kinds
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
+from celery_operator.reconcile import deadlines
 
 _SESSION: Final = timedelta(minutes=10)
 """After this time kopf logs in again, so that a rotated ServiceAccount token is read before it expires."""
@@ -26,10 +27,14 @@ def registry(
     cache: ObjectCache,
     *,
     on_change: Callable[[ClusterKey], None],
+    on_cut: Callable[[ClusterKey], None],
     on_gone: Callable[[ClusterKey], None],
     on_watch_event: Callable[[str], None],
 ) -> kopf.OperatorRegistry:
-    """The handlers for every watched kind, side-effect free but for cache and queue."""
+    """The handlers for every watched kind, side-effect free but for cache and queue.
+
+    `on_change` is told of every change, and `on_cut` besides when a pod gets less time to end than it believes.
+    """
     out = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=out, id="login")
@@ -55,8 +60,11 @@ def registry(
                     on_gone(gone)
             else:
                 key = cache.put(manifest)
-            if key is not None:
-                on_change(key)
+            if key is None:
+                return
+            on_change(key)
+            if kind == POD and event["type"] != "DELETED" and deadlines.is_cut(manifest):
+                on_cut(key)
 
     for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN):
         watch(kind)

@@ -28,6 +28,8 @@ from celery_operator.observe.broker.monitor import BrokerMonitor
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
+from celery_operator.observe.references import ReferenceReader
+from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.reconciler import DEADLINE, Reconciler
 from celery_operator.settings import Settings
 from celery_operator.telemetry.loop_lag import LoopLag
@@ -98,13 +100,18 @@ class Operator:
         settings = self._settings
         self._client = client
         self._monitor = BrokerMonitor(resolve=self._broker_url, on_change=self._enqueue, random=random.random)
+        self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         self._reconciler = Reconciler(
             client=client,
             cache=self._cache,
             runtime=runtime_configmap.load(),
             events=EventRecorder(client, instance=settings.identity),
             broker=self._monitor.result,
-            now=lambda: datetime.now(UTC),
+            references=ReferenceReader(client, clock=time.monotonic),
+            messenger=self._messenger,
+            observer=self._metrics,
+            now=_now,
+            random=random.random,
         )
         queue_metrics = self._metrics.queue(CONTROLLER)
         self._queue: KeyedQueue[ClusterKey] = KeyedQueue(
@@ -162,6 +169,7 @@ class Operator:
         await self._queue.stop(grace=_RUN_GRACE)
         self._elector.stop()
         await self._monitor.stop()
+        await self._messenger.stop()
         stop_watching.set()
         tasks[3].cancel()
         _, pending = await asyncio.wait(tasks, timeout=_WATCH_GRACE)
@@ -178,6 +186,7 @@ class Operator:
             registry=handlers.registry(
                 self._cache,
                 on_change=self._enqueue,
+                on_cut=self._enqueue_at_once,
                 on_gone=self._forget,
                 on_watch_event=self._metrics.observe_watch_event,
             ),
@@ -203,6 +212,10 @@ class Operator:
             self._forget(key)
         else:
             self._queue.add(key)
+
+    def _enqueue_at_once(self, key: ClusterKey) -> None:
+        """For news that lose their worth within seconds, also of pods whose CeleryCluster is gone."""
+        self._queue.add(key, immediate=True)
 
     def _forget(self, key: ClusterKey) -> None:
         self._queue.forget(key)
@@ -248,6 +261,10 @@ class Operator:
         if listing is None or not listing.complete:
             return Verdict(ok=False, text="the API server has not been listed yet")
         return Verdict(ok=self._watching, text="ok" if self._watching else "not watching yet")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _error(task: asyncio.Task[Any]) -> BaseException | None:

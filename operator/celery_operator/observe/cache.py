@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from celery_operator.desired.digest import digest
 from celery_operator.kube.objects import CONFIG_MAP, DEPLOYMENT, POD, Kind, Manifest, ObjectRef
 from celery_operator.observe.key import ClusterKey
+
+_POD_STATUS: Final = (
+    "phase",
+    "reason",
+    "message",
+    "podIP",
+    "conditions",
+    "initContainerStatuses",
+    "containerStatuses",
+)
+"""What is read of a pod's status."""
 
 
 class ObjectCache:
@@ -136,15 +147,15 @@ def live_digest(manifest: Manifest) -> str:
 
 def _strip_pod(manifest: Manifest) -> dict[str, Any]:
     spec, status = manifest.get("spec", {}), manifest.get("status", {})
-    volumes = [volume for volume in spec.get("volumes", []) if "configMap" in volume]
-    return {
-        "spec": {"volumes": volumes, "nodeName": spec.get("nodeName")},
-        "status": {
-            key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
-            if key in status
-        },
+    kept = {
+        "volumes": [volume for volume in spec.get("volumes", []) if "configMap" in volume],
+        "containers": [
+            {key: container[key] for key in ("name", "ports") if key in container}
+            for container in spec.get("containers", [])
+        ],
+        **{key: spec[key] for key in ("nodeName", "terminationGracePeriodSeconds") if key in spec},
     }
+    return {"spec": kept, "status": {key: status[key] for key in _POD_STATUS if key in status}}
 
 
 def _version(manifest: Manifest) -> int:

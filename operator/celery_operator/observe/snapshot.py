@@ -28,6 +28,8 @@ class Snapshot:
     pods: tuple[Manifest, ...] = ()
     runtime: Runtime
     missing_references: tuple[str, ...] = ()
+    references_hash: str | None = None
+    """Of the data that pods read from Secrets and ConfigMaps; None where they read none."""
     redis_secret: Manifest | None = None
     """The managed Redis' Secret without its data."""
     applied: Mapping[tuple[ObjectRef, str], Applied] = field(default_factory=dict)

@@ -20,6 +20,8 @@ from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Delete, Plan
 
 _LOG = logging.getLogger(__name__)
 _PASSWORD_BYTES: Final = 24
+_TRIED: Final = "dry run"
+"""Stands for the field manager where what was sent last is no apply but the try of a withheld one."""
 
 
 class Rejected(Exception):  # noqa: N818 - says what the API server did
@@ -28,6 +30,10 @@ class Rejected(Exception):  # noqa: N818 - says what the API server did
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class _Outdated(Exception):  # noqa: N818 - says what the plan is
+    """Another object, or none, is where the plan saw one; the cache knows by now."""
 
 
 class AppliedMemory:
@@ -54,26 +60,41 @@ class Applier:
         self._memory = memory
 
     async def execute(self, cluster: CeleryCluster, plan: Plan) -> bool:
-        """Carry out the plan; True when another pass must follow at once.
+        """Carry out the plan; True when another pass must follow at once, because the world is another one now.
 
         Raises Rejected when the API server refuses a child as invalid (then nothing was written), ApiError and
         NotLeader for everything else that a later try may cure.
         """
-        await self._dry_run(plan.applies)
+        try:
+            return await self._execute(cluster, plan)
+        except _Outdated as error:
+            _LOG.info("planning again: %s", error)
+            return True
+
+    async def _execute(self, cluster: CeleryCluster, plan: Plan) -> bool:
+        memory = self._memory.of(ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name))
+        tried = {(step.ref, _TRIED): Applied(desired=step.desired, live="") for step in plan.withheld}
+        if plan.applies or any(memory.get(key) != value for key, value in tried.items()):
+            await self._dry_run((*plan.applies, *plan.withheld))
+        memory.update(tried)
         if plan.create_redis_secret:
             await self._create_redis_secret(cluster)
             return True
-        memory = self._memory.of(ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name))
         for step in plan.applies:
-            memory[step.ref, step.manager] = await self._apply(step)
+            applied = await self._write(step)
+            if applied is not None:
+                memory[step.ref, step.manager] = applied
         await self._delete(plan.deletes)
         return False
 
     async def _dry_run(self, applies: tuple[Apply, ...]) -> None:
         """Try everything at once, so that a slow API server costs one answer's time and not all of them."""
         steps = [step for step in applies if step.manager == FIELD_MANAGER]
-        tries = (self._client.apply(step.manifest, field_manager=step.manager, dry_run=True) for step in steps)
+        tries = (self._client.apply(_bound(step), field_manager=step.manager, dry_run=True) for step in steps)
         answers = await asyncio.gather(*tries, return_exceptions=True)
+        for step, answer in zip(steps, answers, strict=True):
+            if isinstance(answer, Conflict | Invalid):
+                await self._check(step)
         problems = [
             f"{step.ref.kind.kind} {step.ref.name}: {cause}"
             for step, answer in zip(steps, answers, strict=True)
@@ -86,11 +107,37 @@ class Applier:
             if isinstance(answer, BaseException):
                 raise answer
 
-    async def _apply(self, step: Apply) -> Applied:
-        result = strip(await self._client.apply(step.manifest, field_manager=step.manager))
+    async def _write(self, step: Apply) -> Applied | None:
+        """Create or apply; None where the next pass has to apply again to own what was created."""
+        creates = step.uid is None and step.manager == FIELD_MANAGER
+        try:
+            if creates:
+                result = await self._client.create(step.manifest, field_manager=step.manager)
+            else:
+                result = await self._client.apply(_bound(step, self._cache), field_manager=step.manager)
+        except Conflict:
+            await self._check(step)
+            raise
+        _LOG.info("%s %s", "created" if creates else "applied", step.ref, extra={"manager": step.manager})
+        owned = True
+        try:
+            result = await self._client.own_by_apply(result, field_manager=step.manager)
+        except Invalid as error:
+            owned = False
+            _LOG.debug("%s changed while it was created: %s", step.ref, error)
+        result = strip(result)
         self._cache.put(result)
-        _LOG.info("applied %s", step.ref, extra={"manager": step.manager})
-        return Applied(desired=step.desired, live=live_digest(result))
+        return Applied(desired=step.desired, live=live_digest(result)) if owned else None
+
+    async def _check(self, step: Apply) -> None:
+        """After a refusal: raise _Outdated when it was only about another object than the plan meant."""
+        known, found = self._cache.get(step.ref), await self._client.get(step.ref)
+        if found is not None:
+            self._cache.put(found)
+        elif known is not None:
+            self._cache.drop(known)
+        if _uid(found) != step.uid and step.manager == FIELD_MANAGER:
+            raise _Outdated(f"{step.ref} is {'gone' if found is None else 'another object'} by now")
 
     async def _delete(self, deletions: tuple[Delete, ...]) -> None:
         """Delete each; one that is refused keeps none of the others, and is raised at the end."""
@@ -115,3 +162,15 @@ class Applier:
             if not error.already_exists:
                 raise
         _LOG.info("created the password of the managed Redis")
+
+
+def _bound(step: Apply, cache: ObjectCache | None = None) -> Manifest:
+    """The manifest with the uid of the object that it is meant for, so that it changes no other one."""
+    uid = step.uid
+    if uid is None and cache is not None:
+        uid = _uid(cache.get(step.ref))  # created a moment ago, by this very plan
+    return step.manifest if uid is None else {**step.manifest, "metadata": {**step.manifest["metadata"], "uid": uid}}
+
+
+def _uid(live: Manifest | None) -> str | None:
+    return None if live is None else str(live["metadata"]["uid"])

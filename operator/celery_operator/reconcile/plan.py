@@ -6,31 +6,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import children, connections, names
+from celery_operator.desired import children, connections, following, names
 from celery_operator.desired.digest import digest
-from celery_operator.desired.metadata import (
-    CLUSTER_LABEL,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    RETAINED_ANNOTATION,
-    TEMPLATE_HASH_ANNOTATION,
-)
+from celery_operator.desired.metadata import REFERENCES_HASH_ANNOTATION, RETAINED_ANNOTATION
 from celery_operator.desired.pod import Surroundings
 from celery_operator.desired.runtime_configmap import live_volume
 from celery_operator.desired.strategic_merge import MergeError
 from celery_operator.kube.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
     POD,
     SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
     STATEFUL_SET,
+    Kind,
     Manifest,
     ObjectRef,
 )
 from celery_operator.observe.cache import live_digest
 from celery_operator.observe.snapshot import Applied, Snapshot
-from celery_operator.reconcile import problems
+from celery_operator.reconcile import problems, rollout, strangers
+from celery_operator.reconcile.rollout import template_hash
+from celery_operator.reconcile.strangers import Stranger, owned
 
 FIELD_MANAGER: Final = "celery-operator"
 SCALE_MANAGER: Final = "celery-operator-scale"
@@ -38,6 +37,10 @@ SCALE_MANAGER: Final = "celery-operator-scale"
 
 _RETRY_REFERENCES: Final = 5.0
 _RETRY_TAKEN_NAME: Final = 30.0
+_RETRY_LEAVING: Final = 1.0
+"""Seconds until a name is looked at again whose former owner's object is being deleted."""
+_BEAT_MAY_USE: Final = (PERSISTENT_VOLUME_CLAIM, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET)
+"""Kinds of what beat's former pod template may need: nothing of it goes before that template does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +54,10 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """One server-side apply."""
+    """One write of a child. `uid` is the live object's; None creates it, and fails when there is one already."""
 
     manifest: Manifest
+    uid: str | None
     ref: ObjectRef
     manager: str
     desired: str
@@ -77,6 +81,14 @@ class Plan:
     blocked: Blocked | None = None
     taken: tuple[str, ...] = ()
     """Children whose names belong to somebody else, in words."""
+    leaving: tuple[str, ...] = ()
+    """Children whose names are not free yet, because what had them is being deleted, in words."""
+    withheld: tuple[Apply, ...] = ()
+    """A change of beat that waits for the workers; it is tried as a dry run with the rest."""
+    waits_for: tuple[str, ...] = ()
+    """What the withheld change waits for, in words."""
+    references_changed: bool = False
+    """The workers are replaced because the data of a Secret or ConfigMap changed that they read at their start."""
     held: bool = False
     """Changes of the spec wait, because the cluster is paused."""
     requeue_after: float | None = None
@@ -103,7 +115,7 @@ def make(snapshot: Snapshot) -> Plan:
         return Plan(blocked=Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
     stranger = _strange_secret(snapshot)
     if stranger is not None:
-        return Plan(taken=(stranger,), requeue_after=_RETRY_TAKEN_NAME)
+        return _with_strangers(Plan(), [stranger])
     try:
         desired = _desired(snapshot)
     except MergeError as error:
@@ -119,7 +131,7 @@ def _changes_wait(snapshot: Snapshot) -> bool:
         return True
     for ref, manifest in wanted.items():
         live = snapshot.live.get(ref)
-        if live is None or _template_hash(live) != _template_hash(manifest):
+        if live is None or template_hash(live) != template_hash(manifest):
             return True
         if ref.kind == DEPLOYMENT and live["spec"].get("replicas") != manifest["spec"]["replicas"]:
             return True
@@ -141,11 +153,11 @@ def _current(snapshot: Snapshot) -> Surroundings:
     secret_uid = None
     if connections.wants_managed_redis(snapshot.cluster.spec):
         secret_uid = "pending" if snapshot.redis_secret is None else str(snapshot.redis_secret["metadata"]["uid"])
-    return Surroundings(runtime=snapshot.runtime, redis_secret_uid=secret_uid)
+    return Surroundings(runtime=snapshot.runtime, redis_secret_uid=secret_uid, references_hash=snapshot.references_hash)
 
 
 def _desired(snapshot: Snapshot) -> list[Manifest]:
-    """The children, with the older runtime for those of which nothing else changes: a new one alone rolls nothing."""
+    """The children, with what follows as it is for those of which nothing else changes: that alone rolls nothing."""
     current = _current(snapshot)
     manifests = children.build(snapshot.cluster, current)
     kept = {}
@@ -154,12 +166,12 @@ def _desired(snapshot: Snapshot) -> list[Manifest]:
         live = snapshot.live.get(ref)
         if live is None or ref.kind not in (DEPLOYMENT, STATEFUL_SET) or not owned(snapshot.cluster, live):
             continue
-        volume = live_volume(live["spec"]["template"])
-        if volume is None or volume == live_volume(manifest["spec"]["template"]):
+        found = following.read(live["spec"]["template"])
+        if found is None or found == following.read(manifest["spec"]["template"]):
             continue
-        if _template_hash(live) == _template_hash(manifest) and _exists(snapshot, volume):
-            kept[ref.name] = volume
-    return children.build(snapshot.cluster, replace(current, kept_volumes=kept)) if kept else manifests
+        if template_hash(live) == template_hash(manifest) and _exists(snapshot, found.volume):
+            kept[ref.name] = found
+    return children.build(snapshot.cluster, replace(current, kept=kept)) if kept else manifests
 
 
 def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:
@@ -167,43 +179,81 @@ def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:
     return ObjectRef(kind=CONFIG_MAP, namespace=snapshot.cluster.metadata.namespace, name=name) in snapshot.live
 
 
-def _template_hash(manifest: Manifest) -> str | None:
-    value = (manifest["metadata"].get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION)
-    return None if value is None else str(value)
-
-
-def _strange_secret(snapshot: Snapshot) -> str | None:
+def _strange_secret(snapshot: Snapshot) -> Stranger | None:
     """What to say when the managed Redis' password is somebody else's Secret: then no pod may be wired to it."""
     secret = snapshot.redis_secret
     wanted = connections.wants_managed_redis(snapshot.cluster.spec)
     if secret is None or not wanted or owned(snapshot.cluster, secret):
         return None
-    return _taken(ObjectRef.of(secret))
+    return strangers.describe(snapshot.cluster, secret)
 
 
-def _taken(ref: ObjectRef) -> str:
-    return f"{ref.kind.kind} {ref.name!r} exists and belongs to somebody else; rename or delete it"
+def _with_strangers(plan: Plan, found: list[Stranger]) -> Plan:
+    """The plan with what it says of names that are not free, and looks at them again in time."""
+    taken = tuple(stranger.message for stranger in found if not stranger.leaving)
+    leaving = tuple(stranger.message for stranger in found if stranger.leaving)
+    retry = _RETRY_LEAVING if leaving else _RETRY_TAKEN_NAME if taken else None
+    return replace(plan, taken=taken, leaving=leaving, requeue_after=retry)
 
 
 def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
     applies: list[Apply] = []
-    taken: list[str] = []
+    found: list[Stranger] = []
     wanted: set[ObjectRef] = set()
+    mine: list[Manifest] = []
     for manifest in desired:
         ref = ObjectRef.of(manifest)
         wanted.add(ref)
         live = snapshot.live.get(ref)
         if live is not None and not owned(snapshot.cluster, live):
-            taken.append(_taken(ref))
+            found.append(strangers.describe(snapshot.cluster, live))
         else:
+            mine.append(manifest)
             applies += _applies(snapshot, ref, manifest, live)
-    return Plan(
-        applies=tuple(applies),
-        deletes=tuple(_deletes(snapshot, wanted)),
+    waits_for = _beat_waits_for(snapshot, mine)
+    waits = _beat(snapshot) if waits_for else None
+    plan = Plan(
+        applies=tuple(step for step in applies if step.ref != waits),
+        deletes=tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ())),
         create_redis_secret=connections.wants_managed_redis(snapshot.cluster.spec) and snapshot.redis_secret is None,
-        taken=tuple(taken),
-        requeue_after=_RETRY_TAKEN_NAME if taken else None,
+        withheld=tuple(step for step in applies if step.ref == waits),
+        waits_for=waits_for,
+        references_changed=any(_references_changed(snapshot, step) for step in applies),
     )
+    return _with_strangers(plan, found)
+
+
+def _beat_waits_for(snapshot: Snapshot, desired: list[Manifest]) -> tuple[str, ...]:
+    """What a change of beat's pods has to wait for: its new schedule may name tasks that only new workers know.
+
+    Nothing, where beat does not change, or does not exist yet.
+    """
+    beat = _beat(snapshot)
+    live = snapshot.live.get(beat)
+    wanted = next((manifest for manifest in desired if ObjectRef.of(manifest) == beat), None)
+    if live is None or wanted is None or template_hash(live) == template_hash(wanted):
+        return ()
+    return rollout.unfinished(desired, snapshot.live)
+
+
+def _beat(snapshot: Snapshot) -> ObjectRef:
+    metadata = snapshot.cluster.metadata
+    return ObjectRef(kind=STATEFUL_SET, namespace=metadata.namespace, name=names.beat(metadata.name))
+
+
+def _references_changed(snapshot: Snapshot, step: Apply) -> bool:
+    """Whether this apply replaces a group's pods because of what they read; to note it for the first time is none."""
+    live = snapshot.live.get(step.ref)
+    if live is None or step.ref.kind != DEPLOYMENT or step.manager != FIELD_MANAGER:
+        return False
+    before = _references_hash(live)
+    return before is not None and before != _references_hash(step.manifest)
+
+
+def _references_hash(manifest: Manifest) -> str | None:
+    annotations = manifest["spec"]["template"].get("metadata", {}).get("annotations") or {}
+    value = annotations.get(REFERENCES_HASH_ANNOTATION)
+    return None if value is None else str(value)
 
 
 def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None) -> Iterator[Apply]:
@@ -224,12 +274,13 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
         "spec": {"replicas": replicas},
     }
     if live is None:
-        yield Apply(manifest=manifest, ref=ref, manager=FIELD_MANAGER, desired="created")
-        yield Apply(manifest=scale, ref=ref, manager=SCALE_MANAGER, desired=digest(replicas))
+        yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired="created")
+        yield Apply(manifest=scale, uid=None, ref=ref, manager=SCALE_MANAGER, desired=digest(replicas))
         return
     known = snapshot.applied.get((ref, SCALE_MANAGER))
     if known is None or known.desired != digest(replicas) or live["spec"].get("replicas") != replicas:
-        yield Apply(manifest=scale, ref=ref, manager=SCALE_MANAGER, desired=digest(replicas))
+        uid = live["metadata"]["uid"]
+        yield Apply(manifest=scale, uid=uid, ref=ref, manager=SCALE_MANAGER, desired=digest(replicas))
     without = {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
     yield from _if_changed(snapshot, ref, without, live, FIELD_MANAGER)
 
@@ -240,17 +291,23 @@ def _if_changed(
     # The runtime's text is most of a pass's work, and its digest is in the ConfigMap's name already.
     desired = digest({key: value for key, value in manifest.items() if key != "data"})
     if live is None or snapshot.applied.get((ref, manager)) != Applied(desired=desired, live=live_digest(live)):
-        yield Apply(manifest=manifest, ref=ref, manager=manager, desired=desired)
+        uid = None if live is None else live["metadata"]["uid"]
+        yield Apply(manifest=manifest, uid=uid, ref=ref, manager=manager, desired=desired)
 
 
-def _deletes(snapshot: Snapshot, wanted: set[ObjectRef]) -> Iterator[Delete]:
-    """Owned children that nobody wants any more; runtimes that a pod still uses and retained claims stay."""
+def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] = ()) -> Iterator[Delete]:
+    """Owned children that nobody wants any more, but none of the kinds in `keep`.
+
+    Runtimes that a pod still uses and retained claims stay.
+    """
     in_use = _config_maps_in_use(snapshot)
     wants_redis = connections.wants_managed_redis(snapshot.cluster.spec)
     # Secrets first: what else is left of the managed Redis is how the next pass would find them.
     for ref, live in sorted(snapshot.live.items(), key=lambda item: item[0].kind != SECRET):
         metadata = live["metadata"]
-        if ref in wanted or ref.kind == POD or not owned(snapshot.cluster, live) or "deletionTimestamp" in metadata:
+        if ref in wanted or ref.kind in (POD, *keep):
+            continue
+        if not owned(snapshot.cluster, live) or "deletionTimestamp" in metadata:
             continue
         if ref.kind == SECRET and wants_redis and ref.name == names.redis(snapshot.cluster.metadata.name):
             continue
@@ -268,18 +325,3 @@ def _config_maps_in_use(snapshot: Snapshot) -> set[str]:
     ]
     volumes = [live_volume(template) for template in (*templates, *snapshot.pods)]
     return {volume["configMap"]["name"] for volume in volumes if volume is not None}
-
-
-def owned(cluster: CeleryCluster, live: Manifest) -> bool:
-    """Whether a live object is a child of this very CeleryCluster, or a claim that one of its name retained."""
-    metadata = live["metadata"]
-    owners = metadata.get("ownerReferences") or []
-    controllers = [owner["uid"] for owner in owners if owner.get("controller")]
-    if controllers:
-        return controllers == [cluster.metadata.uid]
-    labels = metadata.get("labels") or {}
-    return (
-        RETAINED_ANNOTATION in (metadata.get("annotations") or {})
-        and labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-        and labels.get(CLUSTER_LABEL) == cluster.metadata.name
-    )

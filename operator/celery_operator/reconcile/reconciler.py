@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
@@ -18,17 +18,20 @@ from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, Unavailable
 from celery_operator.kube.events import EventRecorder
 from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, ObjectRef
-from celery_operator.observe import references
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.references import ReferenceReader
 from celery_operator.observe.snapshot import Snapshot
+from celery_operator.reconcile import deadlines
 from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.apply import AppliedMemory, Applier, Rejected
+from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.plan import FIELD_MANAGER, Blocked, Plan
 from celery_operator.reconcile.status import build as status_building
 from celery_operator.reconcile.status.build import StatusEvent
 from celery_operator.reconcile.status.view import StatusView
+from celery_operator.telemetry.logging import mask_secrets
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,6 +41,31 @@ _WORK_DEADLINE: Final = 25.0
 """Seconds for looking and writing; the rest is for telling in the status that it was too slow."""
 _RETRY_REJECTED: Final = 60.0
 """Seconds until a refused spec is tried again: an admission policy may have refused it, and have changed."""
+REFERENCES_PERIOD: Final = 30.0
+"""Seconds between two looks at the Secrets and ConfigMaps that pods read: nobody tells of their changes."""
+_JITTER: Final = 0.2
+
+_ROTATED: Final = (
+    "the data of a Secret or ConfigMap changed that the pods read at their start; they are replaced, workers first, "
+    "each when it has finished its tasks"
+)
+
+
+class PassObserver(Protocol):
+    """What passes tell a metrics registry."""
+
+    def references_changed(self) -> None: ...
+    def rollout_held(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a plan. `failure` is what the API server answered to a write that may succeed later."""
+
+    plan: Plan
+    again: bool = False
+    failure: ApiError | None = None
+    reads_references: bool = False
 
 
 class Reconciler:
@@ -51,14 +79,23 @@ class Reconciler:
         runtime: Runtime,
         events: EventRecorder,
         broker: Callable[[ClusterKey], Reachability],
+        references: ReferenceReader,
+        messenger: Messenger,
+        observer: PassObserver,
         now: Callable[[], datetime],
+        random: Callable[[], float],
     ) -> None:
         self._client = client
         self._cache = cache
         self._runtime = runtime
         self._events = events
         self._broker = broker
+        self._references = references
+        self._messenger = messenger
+        self._observer = observer
         self._now = now
+        self._random = random
+        self._waiting: set[ClusterKey] = set()
         self._memory = AppliedMemory()
         self._applier = Applier(client, cache, self._memory)
 
@@ -67,6 +104,8 @@ class Reconciler:
 
         Raises ApiError and NotLeader for what a later try may cure.
         """
+        # First of all, and whatever the spec is worth: it concerns tasks that run now.
+        self._messenger.tell(key, deadlines.find(self._pods(key)))
         async with asyncio.timeout(DEADLINE):
             manifest = self._cache.cluster(key)
             if manifest is None or "deletionTimestamp" in manifest["metadata"]:
@@ -82,42 +121,77 @@ class Reconciler:
     def forget(self, key: ClusterKey) -> None:
         """Drop what is remembered of a CeleryCluster that is gone."""
         self._memory.forget(key)
+        self._references.forget(key)
+        self._waiting.discard(key)
 
     async def _pass(self, manifest: Manifest, cluster: CeleryCluster) -> float | None:
-        plan, again, failure = Plan(), False, None
-        try:
-            async with asyncio.timeout(_WORK_DEADLINE):
-                snapshot = await self._observe(cluster)
-                plan = planning.make(snapshot)
-                again = await self._applier.execute(cluster, plan)
-        except Rejected as error:
-            plan = replace(plan, blocked=Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED))
-        except ApiError as error:
-            failure = error
-        except TimeoutError:
-            failure = Unavailable(f"the API server was too slow: not done within {_WORK_DEADLINE:g} s")
-        if again:
+        outcome = await self._carry_out(cluster)
+        if outcome.again:
             return 0.0
+        plan, failure = outcome.plan, outcome.failure
+        if failure is None:
+            await self._tell_of(plan, manifest)
         await self._write_status(manifest, self._view(cluster, plan, failure))
         if failure is not None:
             raise failure
-        return plan.blocked.retry if plan.blocked is not None else plan.requeue_after
+        wait = plan.blocked.retry if plan.blocked is not None else plan.requeue_after
+        if not outcome.reads_references:
+            return wait
+        look_again = REFERENCES_PERIOD * (1 + _JITTER * (2 * self._random() - 1))
+        return look_again if wait is None else min(wait, look_again)
+
+    async def _carry_out(self, cluster: CeleryCluster) -> Outcome:
+        plan, named = Plan(), False
+        try:
+            async with asyncio.timeout(_WORK_DEADLINE):
+                snapshot = await self._observe(cluster)
+                named = snapshot.references_hash is not None
+                plan = planning.make(snapshot)
+                again = await self._applier.execute(cluster, plan)
+        except Rejected as error:
+            blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
+            return Outcome(plan=replace(plan, blocked=blocked), reads_references=named)
+        except ApiError as error:
+            return Outcome(plan=plan, failure=error)
+        except TimeoutError:
+            too_slow = Unavailable(f"the API server was too slow: not done within {_WORK_DEADLINE:g} s")
+            return Outcome(plan=plan, failure=too_slow)
+        return Outcome(plan=plan, again=again, reads_references=named)
+
+    async def _tell_of(self, plan: Plan, manifest: Manifest) -> None:
+        """Count what the plan began, and record why pods are replaced although nobody edited the spec."""
+        key = ClusterKey.of_cluster(manifest)
+        if plan.withheld and key not in self._waiting:
+            self._observer.rollout_held()
+        (self._waiting.add if plan.withheld else self._waiting.discard)(key)
+        status = manifest.get("status") or {}
+        same_spec = status.get("observedGeneration") == manifest["metadata"].get("generation")
+        if plan.references_changed and plan.blocked is None and same_spec:
+            self._observer.references_changed()
+            await self._events.record(
+                manifest,
+                type="Normal",
+                reason="ReferencesChanged",
+                message=_ROTATED,
+                action="RollOut",
+            )
 
     async def _observe(self, cluster: CeleryCluster) -> Snapshot:
         """Everything that the plan needs. Children that the cache does not have are read: they may be strangers."""
-        metadata, spec = cluster.metadata, cluster.spec
+        metadata = cluster.metadata
         key = ClusterKey(namespace=metadata.namespace, name=metadata.name)
-        children = self._cache.children(key)
-        live = {ref: child for ref, child in children.items() if ref.kind != POD}
+        live = {ref: child for ref, child in self._cache.children(key).items() if ref.kind != POD}
         redis_secret = await self._redis_secret(cluster, live)
         if redis_secret is not None:
             live[ObjectRef.of(redis_secret)] = redis_secret
+        readings = await self._references.read(cluster)
         snapshot = Snapshot(
             cluster=cluster,
             live=live,
-            pods=tuple(child for ref, child in children.items() if ref.kind == POD),
+            pods=self._pods(key),
             runtime=self._runtime,
-            missing_references=await references.missing(self._client, metadata.namespace, spec),
+            missing_references=readings.missing,
+            references_hash=readings.hash,
             redis_secret=redis_secret,
             applied=dict(self._memory.of(key)),
         )
@@ -143,17 +217,21 @@ class Reconciler:
     def _view(self, cluster: CeleryCluster, plan: Plan, failure: ApiError | None) -> StatusView:
         """The world after the pass, from the cache: what was written has entered it."""
         key = ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name)
-        children = self._cache.children(key)
         return StatusView(
             cluster=cluster,
-            live=children,
-            pods=tuple(child for ref, child in children.items() if ref.kind == POD),
+            live=self._cache.children(key),
+            pods=self._pods(key),
             broker=self._broker(key),
             blocked=plan.blocked,
             taken=plan.taken,
+            leaving=plan.leaving,
+            waits_for=plan.waits_for if plan.withheld else (),
             held=plan.held,
             failure=None if failure is None else f"the API server refused a change: {failure}; trying again",
         )
+
+    def _pods(self, key: ClusterKey) -> tuple[Manifest, ...]:
+        return tuple(child for ref, child in self._cache.children(key).items() if ref.kind == POD)
 
     async def _write_status(self, manifest: Manifest, view: StatusView) -> None:
         previous = manifest.get("status") or {}
@@ -171,10 +249,20 @@ class Reconciler:
 
     async def _publish(self, manifest: Manifest, status: dict[str, Any], events: tuple[StatusEvent, ...]) -> None:
         """The one status write of a pass, skipped when nothing changed, and the Events that go with it."""
+        status = _masked(status)
         if status != manifest.get("status"):
             ref = ObjectRef.of(manifest)
             self._cache.put(await self._client.patch_status(ref, status, field_manager=FIELD_MANAGER))
         for event in events:
             await self._events.record(
-                manifest, type=event.type, reason=event.reason, message=event.message, action=event.action
+                manifest, type=event.type, reason=event.reason, message=mask_secrets(event.message), action=event.action
             )
+
+
+def _masked(value: Any) -> Any:
+    """A status without the credentials of any URL: what the API server or a kubelet says may quote a spec."""
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, dict):
+        return {key: _masked(entry) for key, entry in value.items()}
+    return [_masked(entry) for entry in value] if isinstance(value, list) else value

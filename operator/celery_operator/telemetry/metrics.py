@@ -49,6 +49,7 @@ class Metrics:
         self._clock = clock
         self._watch_events: dict[str, float] = {}
         self._add_reconcile()
+        self._add_rollouts()
         self._add_workqueue()
         self._add_process()
 
@@ -71,6 +72,20 @@ class Metrics:
             _REQUEST_BUCKETS,
             "verb", "kind",
         )  # fmt: skip
+
+    def _add_rollouts(self) -> None:
+        self.references_changed_total = self._counter(
+            "references_changed_total",
+            "Rollouts begun because the data of a Secret or ConfigMap changed that pods read at their start.",
+        )
+        self.rollouts_held_total = self._counter(
+            "rollouts_held_total", "Changes of beat that had to wait until the workers were available with theirs."
+        )
+        self.deadlines_told_total = self._counter(
+            "deadlines_told_total",
+            "Terminating worker pods that were told of a shortened grace period, by result: told, refused, failed.",
+            "result",
+        )
 
     def _add_workqueue(self) -> None:
         self.workqueue_depth = self._gauge("workqueue_depth", "Keys that are due and wait for a worker.", "name")
@@ -115,6 +130,18 @@ class Metrics:
             gauge = self.watch_last_event_age_seconds.labels(kind)
             gauge.set_function(lambda: self._clock() - self._watch_events[kind])
         self._watch_events[kind] = self._clock()
+
+    def references_changed(self) -> None:
+        """Count one rollout because of changed data; with `rollout_held` it fits the reconciler's `observer`."""
+        self.references_changed_total.inc()
+
+    def rollout_held(self) -> None:
+        """Count one change of beat that has to wait."""
+        self.rollouts_held_total.inc()
+
+    def observe_deadline(self, result: str) -> None:
+        """Count one try to tell a pod of its deadline."""
+        self.deadlines_told_total.labels(result).inc()
 
     def set_leader(self, name: str, leading: bool) -> None:
         """Say whether this process leads the election called `name`."""

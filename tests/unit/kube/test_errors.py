@@ -114,3 +114,12 @@ def test_a_taken_name_is_told_from_a_lost_race() -> None:
     assert taken.already_exists
     assert isinstance(race, Conflict)
     assert not race.already_exists
+
+
+def test_a_long_message_is_cut_between_words_so_that_no_half_url_stays() -> None:
+    url = "redis://shop:secret@redis:6379/0"
+    for before in range(470, 500):
+        message = "x" * before + f" {url} " + "y " * 600
+        text = str(error_for(422, "", {}, json.dumps({"kind": "Status", "message": message}).encode()))
+        assert len(text) < 1100
+        assert url in text or "secret" not in text

@@ -223,15 +223,32 @@ def test_a_pod_keeps_what_status_and_pruning_read() -> None:
         "metadata": {"name": "p", "namespace": "team", "labels": {"a": "b"}, "managedFields": []},
         "spec": {
             "nodeName": "n",
-            "containers": [{"env": [{"name": "A", "value": "a secret"}]}],
+            "containers": [{"name": "worker", "ports": [{"name": "a"}], "env": [{"name": "A", "value": "a secret"}]}],
+            "terminationGracePeriodSeconds": 300,
             "volumes": [{"name": "c", "configMap": {"name": "x"}}, {"name": "t", "emptyDir": {}}],
         },
-        "status": {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": [], "initContainerStatuses": []},
+        "status": {
+            "phase": "Running",
+            "hostIP": "10.0.0.9",
+            "podIP": "10.0.0.1",
+            "containerStatuses": [],
+            "initContainerStatuses": [],
+        },
     }
     stripped = strip(pod)
     assert ObjectRef.of(stripped).kind == POD
-    assert stripped["spec"] == {"nodeName": "n", "volumes": [{"name": "c", "configMap": {"name": "x"}}]}
-    assert stripped["status"] == {"phase": "Running", "containerStatuses": [], "initContainerStatuses": []}
+    assert stripped["spec"] == {
+        "nodeName": "n",
+        "containers": [{"name": "worker", "ports": [{"name": "a"}]}],
+        "terminationGracePeriodSeconds": 300,
+        "volumes": [{"name": "c", "configMap": {"name": "x"}}],
+    }
+    assert stripped["status"] == {
+        "phase": "Running",
+        "podIP": "10.0.0.1",
+        "containerStatuses": [],
+        "initContainerStatuses": [],
+    }
     assert "a secret" not in str(stripped)
 
 

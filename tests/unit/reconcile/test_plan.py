@@ -129,6 +129,15 @@ def test_the_password_itself_is_never_applied() -> None:
     assert REDIS_SECRET in world.objects
 
 
+def test_a_write_is_meant_for_one_object_and_no_other() -> None:
+    world, shop = World(), cluster({"beat": {}})
+    assert {step.uid for step in world.plan(shop).applies} == {None}
+    world.settle(shop)
+    world.applied.clear()
+    for step in world.plan(cluster({"beat": {}, **group(concurrency=4)})).applies:
+        assert step.uid == world.objects[step.ref]["metadata"]["uid"]
+
+
 def test_what_others_need_is_applied_first() -> None:
     kinds = [step.ref.kind.kind for step in World().plan(cluster({"beat": {"storage": {}}})).applies]
     assert kinds == [
@@ -146,7 +155,7 @@ EDITS = [
     (
         {"beat": {}},
         {"beat": {}, "image": "new"},
-        {("Deployment shop-worker-web", ALL), ("StatefulSet shop-beat", ALL)},
+        {("Deployment shop-worker-web", ALL)},
     ),
     ({"beat": {}}, {"beat": {"timezone": "UTC"}}, {("StatefulSet shop-beat", ALL)}),
     (
@@ -260,6 +269,32 @@ def test_a_strangers_object_is_never_deleted(metadata: Json) -> None:
     assert world.plan(shop).is_empty
 
 
+FORMER = {"apiVersion": "celery-operator.dev/v1alpha1", "kind": "CeleryCluster", "controller": True, "uid": "former"}
+LEAVING = [
+    ({"ownerReferences": [{**FORMER, "name": "shop"}]}, "of a former CeleryCluster 'shop' is being deleted"),
+    ({"deletionTimestamp": "2026-01-01T00:00:00Z"}, "belongs to somebody else and is being deleted"),
+]
+
+
+@pytest.mark.parametrize(("metadata", "said"), LEAVING)
+def test_what_is_about_to_vanish_is_waited_for(metadata: Json, said: str) -> None:
+    world = World()
+    strange = {"name": "shop-worker-web", "namespace": "team", **metadata}
+    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
+    plan = world.plan(cluster())
+    assert plan.leaving == (f"Deployment 'shop-worker-web' {said}",)
+    assert plan.taken == ()
+    assert plan.requeue_after == 1.0
+    assert all(step.ref != WEB for step in plan.applies)
+
+
+def test_another_clusters_child_is_not_about_to_vanish() -> None:
+    world = World()
+    strange = {"name": "shop-worker-web", "namespace": "team", "ownerReferences": [{**FORMER, "name": "shop-worker"}]}
+    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
+    assert len(world.plan(cluster()).taken) == 1
+
+
 def test_a_strangers_secret_is_never_used_as_the_managed_redis_password() -> None:
     world, shop = World(), cluster(QUICKSTART)
     world.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-redis", "namespace": "team"}})
@@ -273,7 +308,13 @@ def test_children_of_a_cluster_of_the_same_name_that_is_gone_are_strangers() -> 
     world, _ = settled()
     plan = world.plan(cluster(uid="born-again"))
     assert plan.is_empty
-    assert len(plan.taken) == 3  # ConfigMap, ServiceAccount, Deployment
+    assert plan.taken == ()
+    assert plan.leaving == (
+        "ConfigMap 'shop-runtime-0123456789' of a former CeleryCluster 'shop' is being deleted",
+        "ServiceAccount 'shop-celery' of a former CeleryCluster 'shop' is being deleted",
+        "Deployment 'shop-worker-web' of a former CeleryCluster 'shop' is being deleted",
+    )
+    assert plan.requeue_after == 1.0
 
 
 # Passes that write nothing
@@ -434,11 +475,11 @@ def test_a_new_password_reaches_every_pod() -> None:
     plan = world.plan(shop)
     assert plan.create_redis_secret
     world.execute(shop, plan)
-    assert writers(world.plan(shop)) == {
-        ("Deployment shop-worker-default", ALL),
-        ("StatefulSet shop-beat", ALL),
-        ("StatefulSet shop-redis", ALL),
-    }
+    assert writers(world.plan(shop)) == {("Deployment shop-worker-default", ALL), ("StatefulSet shop-redis", ALL)}
+    world.settle(shop)
+    uid = world.objects[REDIS_SECRET]["metadata"]["uid"]
+    annotations = world.objects[BEAT]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["celery-operator.dev/redis-secret"] == uid
 
 
 def test_a_snapshot_is_not_changed_by_planning() -> None:

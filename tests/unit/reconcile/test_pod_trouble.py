@@ -73,7 +73,8 @@ def test_an_init_container_can_be_the_trouble() -> None:
 def test_a_pod_that_finds_no_node() -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient cpu"}
     trouble = find(pod(conditions=(condition,)))
-    assert (trouble.reason, trouble.message) == ("PodNotScheduled", "0/3 nodes: Insufficient cpu")
+    assert trouble.reason == "PodNotScheduled"
+    assert trouble.message.startswith("0/3 nodes: Insufficient cpu; add nodes, or relax resources.requests")
 
 
 HEALTHY = [
@@ -105,4 +106,46 @@ def test_credentials_of_a_url_are_taken_out(container: Json) -> None:
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(find(pod(ended(78, launcher_says(message="x" * 3000)))).message) == 400
+    message = find(pod(ended(78, launcher_says(message="x" * 3000)))).message
+    assert len(message.partition("…")[0]) == 399
+    assert message.endswith("see its log (kubectl logs --previous)"), "what to do is never cut"
+
+
+LAUNCHER_REASONS = ("AppImportFailed", "AppNotFound", "CeleryMissing", "UnsupportedVersion", "ConfigInvalid",
+                    "PortTaken", "StartFailed", "SomethingOfALaterVersion")  # fmt: skip
+ADVISES = ("check", "raise", "add nodes", "mend", "install", "build", "correct", "choose", "see")
+
+
+@pytest.mark.parametrize(
+    "troubled",
+    [
+        *(pod(ended(78, launcher_says(reason=reason))) for reason in LAUNCHER_REASONS),
+        *(pod(waiting(reason)) for reason in pod_trouble._WAITING),
+        pod(ended(137, reason="OOMKilled")),
+        pod(ended(137)),
+        pod(ended(3)),
+        pod(conditions=({"type": "PodScheduled", "status": "False"},)),
+    ],
+)
+def test_every_trouble_says_what_to_do(troubled: Json) -> None:
+    advice = find(troubled).message.rpartition("; ")[2]
+    assert advice.startswith(ADVISES)
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(None, ""), (0, ""), (1, " (restarted 1 time)"), (7, " (restarted 7 times)")]
+)
+def test_restarts_are_counted(count: int | None, told: str) -> None:
+    container = ended(3) if count is None else {**ended(3), "restartCount": count}
+    assert find(pod(container)).message == f"the container ended with exit code 3; {pod_trouble._SEE_LOG}{told}"
+
+
+def test_among_equals_the_most_restarted_is_told_whatever_the_order() -> None:
+    pods = [pod({**ended(code), "restartCount": code}) for code in (2, 9, 5)]
+    assert "exit code 9" in find(*pods).message
+    assert find(*pods) == find(*reversed(pods))
+
+
+def test_a_container_that_was_just_started_again_still_counts_as_failing() -> None:
+    running = {**ended(3), "state": {"running": {}}, "restartCount": 4}
+    assert "(restarted 4 times)" in find(pod(running)).message

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from celery_operator.api.cluster import CeleryCluster
 from celery_operator.reconcile import problems
 from tests.unit.desired.clusters import BIG, QUICKSTART, cluster
+from tests.unit.install.files import SAMPLES, objects, of_kind
 
 Json = dict[str, Any]
 
@@ -15,6 +18,15 @@ Json = dict[str, Any]
 @pytest.mark.parametrize("spec", [{}, QUICKSTART, BIG], ids=["smallest", "quickstart", "big"])
 def test_good_specs_have_no_problem(spec: Json) -> None:
     assert problems.find(cluster(spec)) == ()
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_samples_have_no_problem_and_production_not_even_a_warning(path: Path) -> None:
+    for manifest in of_kind(objects(path), "CeleryCluster"):
+        sample = CeleryCluster.model_validate(manifest)
+        assert problems.find(sample) == ()
+        if path.stem == "production":
+            assert problems.warnings(sample) == ()
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,21 @@ MISSING = Blocked(reason="ReferenceMissing", problems=("Secret 's' does not exis
 TAKEN = ("Deployment 'shop-worker-web' exists and belongs to somebody else; rename or delete it",)
 
 
+LEAVING = ("Deployment 'shop-worker-web' of a former CeleryCluster 'shop' is being deleted",)
+
+
 def said(verdict: Verdict) -> tuple[str, str, bool]:
     return verdict.status, verdict.reason, verdict.warning
 
 
 def rolling(available: int, updated: int, replicas: int) -> Json:
     return deployment(availableReplicas=available, updatedReplicas=updated, replicas=replicas)
+
+
+def exceeded(available: int, updated: int, replicas: int) -> Json:
+    out = rolling(available, updated, replicas)
+    out["status"]["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    return out
 
 
 WORKERS = [
@@ -54,6 +63,16 @@ WORKERS = [
     (view(TWO, rolling(0, 2, 2), pods=(pod(IMPORT_FAILED, group="mail"),)), ("False", "Starting", False)),
     (view(TWO, rolling(0, 2, 2), pods=(pod(IMPORT_FAILED, group=None),)), ("False", "Starting", False)),
     (view({"workers": [{"name": "web", "replicas": 0}]}, running(pods=0)), ("True", "AllAvailable", False)),
+    (view(TWO, exceeded(2, 1, 3)), ("True", "RolloutFailed", True)),
+    (view(TWO, exceeded(2, 1, 3), pods=(pod(IMPORT_FAILED),)), ("True", "RolloutFailed", True)),
+    (view(TWO, exceeded(1, 1, 2), pods=(pod(IMPORT_FAILED),)), ("False", "RolloutFailed", True)),
+    (view(TWO, exceeded(0, 2, 2), pods=(pod(IMPORT_FAILED),)), ("False", "AppImportFailed", True)),
+    (view(TWO, exceeded(0, 2, 2)), ("False", "RolloutFailed", True)),
+    (view(TWO, exceeded(2, 2, 2)), ("True", "AllAvailable", False)),
+    (
+        view(TWO, {**exceeded(2, 1, 3), "metadata": {"name": "shop-worker-web", "generation": 2}}),
+        ("True", "RollingOut", False),
+    ),
     (
         view(
             TWO,
@@ -75,6 +94,17 @@ def test_the_message_names_the_group_the_exception_and_the_module() -> None:
         assert word in verdict.message
 
 
+def test_a_failed_rollout_names_the_last_error_and_says_that_old_pods_go_on() -> None:
+    message = workers_available.evaluate(view(TWO, exceeded(2, 1, 3), pods=(pod(IMPORT_FAILED),))).message
+    for words in ('"web"', "no progress within strategy.progressDeadline", "shop.celery", "old pods go on working"):
+        assert words in message
+
+
+def test_no_old_pods_are_promised_where_there_are_none() -> None:
+    verdict = workers_available.evaluate(view(TWO, exceeded(0, 2, 2), pods=(pod(IMPORT_FAILED),)))
+    assert "old pods" not in verdict.message
+
+
 def test_only_the_groups_that_lack_something_are_named() -> None:
     spec = {"workers": [{"name": "web"}, {"name": "mail"}]}
     verdict = workers_available.evaluate(view(spec, running("web")))
@@ -82,6 +112,7 @@ def test_only_the_groups_that_lack_something_are_named() -> None:
     assert '"web"' not in verdict.message
 
 
+WAITS = ('the rollout of worker group "web" has failed',)
 BEAT = [
     (view(), ("Unknown", "NotConfigured", False)),
     (view({"beat": {}}), ("False", "Starting", False)),
@@ -91,12 +122,22 @@ BEAT = [
     (view({"beat": {}}, beat(generation=2)), ("False", "Starting", False)),
     (view({"beat": {}}, beat(ready=0), pods=(pod(IMPORT_FAILED, group=None),)), ("False", "AppImportFailed", True)),
     (view({"beat": {}}, beat(ready=0), pods=(pod(IMPORT_FAILED),)), ("False", "Starting", False)),
+    (view({"beat": {}}, beat(), waits_for=WAITS), ("True", "WaitingForWorkers", False)),
+    (view({"beat": {}}, beat(ready=0), waits_for=WAITS), ("False", "Starting", False)),
+    (view(waits_for=WAITS), ("Unknown", "NotConfigured", False)),
 ]
 
 
 @pytest.mark.parametrize(("seen", "verdict"), BEAT)
 def test_beat_running(seen: StatusView, verdict: tuple[str, str, bool]) -> None:
     assert said(beat_running.evaluate(seen)) == verdict
+
+
+@pytest.mark.parametrize("ready_pods", [0, 1])
+def test_why_a_change_of_beat_is_held_back_is_told(ready_pods: int) -> None:
+    message = beat_running.evaluate(view({"beat": {}}, beat(ready=ready_pods), waits_for=WAITS)).message
+    assert message.startswith("beat is ")
+    assert message.endswith(f"its change waits until the workers are available with theirs: {WAITS[0]}")
 
 
 def test_broker_reachable() -> None:
@@ -130,6 +171,10 @@ READY = [
     (view(BOTH, *ALL, blocked=INVALID), ("False", "InvalidSpec", True)),
     (view(BOTH, *ALL, blocked=MISSING), ("False", "ReferenceMissing", True)),
     (view(BOTH, *ALL, taken=TAKEN), ("False", "ChildNameTaken", True)),
+    (view(BOTH, *ALL, leaving=LEAVING), ("False", "ChildBeingDeleted", False)),
+    (view(BOTH, *ALL, taken=TAKEN, leaving=LEAVING), ("False", "ChildNameTaken", True)),
+    (view(BOTH, *ALL, waits_for=WAITS), ("False", "WaitingForWorkers", False)),
+    (view(BOTH, exceeded(2, 1, 3), beat()), ("False", "RolloutFailed", True)),
     (view(BOTH, *ALL, failure="the API server refused a change: x"), ("False", "ApplyFailed", True)),
     (view(BOTH, running(pods=1), beat()), ("False", "Starting", False)),
     (view(BOTH, rolling(2, 1, 3), beat()), ("False", "RollingOut", False)),
@@ -220,6 +265,12 @@ BROKEN = view(BOTH, rolling(0, 2, 2), beat(), pods=(pod(IMPORT_FAILED),))
         ),
         (HEALTHY, view({**BOTH, "paused": True}, *ALL), [("Normal", "Paused", "PausedByUser")]),
         (HEALTHY, view(BOTH, rolling(2, 1, 3), beat()), [("Normal", "Ready", "RollingOut")]),
+        (
+            view(BOTH, rolling(2, 1, 3), beat()),
+            view(BOTH, exceeded(2, 1, 3), beat()),
+            [("Warning", "Ready", "RolloutFailed")],
+        ),
+        (view(BOTH, exceeded(2, 1, 3), beat()), view(BOTH, exceeded(2, 1, 3), beat(), waits_for=WAITS), []),
     ],
 )
 def test_events_tell_transitions_only(

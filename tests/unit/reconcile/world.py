@@ -9,7 +9,7 @@ from typing import Any
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import managed_redis
 from celery_operator.desired.runtime_configmap import Runtime
-from celery_operator.kube.objects import SECRET, Kind, Manifest, ObjectRef
+from celery_operator.kube.objects import DEPLOYMENT, SECRET, Kind, Manifest, ObjectRef
 from celery_operator.observe.cache import live_digest, strip
 from celery_operator.observe.snapshot import Applied, Snapshot
 from celery_operator.reconcile import plan as planning
@@ -28,6 +28,7 @@ class World:
         self.pods: list[Manifest] = []
         self.applied: dict[tuple[ObjectRef, str], Applied] = {}
         self.missing: tuple[str, ...] = ()
+        self.references: str | None = None
         self.runtime: Runtime = RUNTIME
         self._owners: dict[ObjectRef, dict[Path, set[str]]] = {}
         self._count = 100
@@ -41,6 +42,7 @@ class World:
             pods=tuple(self.pods),
             runtime=self.runtime,
             missing_references=self.missing,
+            references_hash=self.references,
             redis_secret=secret,
             applied=dict(self.applied),
         )
@@ -61,13 +63,22 @@ class World:
             del self.objects[deletion.ref]
 
     def settle(self, cluster: CeleryCluster) -> int:
-        """Plan and execute until nothing is left to do; the number of passes that wrote."""
-        for number in range(6):
+        """Plan, execute and roll out until nothing is left to do; the number of passes that wrote."""
+        for number in range(8):
             plan = self.plan(cluster)
-            if plan.is_empty:
+            if plan.is_empty and not plan.withheld:
                 return number
             self.execute(cluster, plan)
+            self.roll_out()
         raise AssertionError(f"still not settled: {plan}")
+
+    def roll_out(self) -> None:
+        """What Kubernetes does meanwhile: every Deployment gets all pods of its newest template."""
+        for key, live in self.objects.items():
+            if key.kind == DEPLOYMENT and "replicas" in live["spec"]:
+                pods = live["spec"]["replicas"]
+                counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), pods)
+                live["status"] = {"observedGeneration": live["metadata"].get("generation", 0), **counts}
 
     def create(self, manifest: Manifest) -> Manifest:
         """An object that somebody creates as it is."""
@@ -78,7 +89,11 @@ class World:
         return live
 
     def _apply(self, step: Apply) -> None:
-        live = self.objects.get(step.ref) or self.create(
+        known = self.objects.get(step.ref)
+        # What a plan creates may have been created by an earlier step of it: the scale manager's comes second.
+        assert known is None or step.uid == known["metadata"]["uid"] or step.manager != FIELD_MANAGER
+        assert known is not None or step.uid is None, "nothing is there that has this uid"
+        live = known or self.create(
             {key: copy.deepcopy(step.manifest[key]) for key in ("apiVersion", "kind")}
             | {"metadata": {key: step.manifest["metadata"][key] for key in ("name", "namespace")}}
         )
@@ -92,7 +107,10 @@ class World:
         for path, value in sent.items():
             if path not in _IDENTITY:
                 owners.setdefault(path, set()).add(step.manager)
+            before = copy.deepcopy(live.get("spec"))
             _set(live, path, copy.deepcopy(value))
+            if live.get("spec") != before:
+                live["metadata"]["generation"] = live["metadata"].get("generation", 0) + 1
         if step.ref.kind.kind == "Deployment":
             live["spec"].setdefault("replicas", 1)
         live["metadata"]["resourceVersion"] = str(self._next())

@@ -42,6 +42,22 @@ def test_api_requests_and_leadership_are_exposed() -> None:
     assert 'celery_operator_leader_election_master_status{name="celery-operator"} 1.0' in lines
 
 
+def test_rollouts_and_deadlines_are_counted() -> None:
+    metrics = Metrics()
+    metrics.references_changed()
+    metrics.rollout_held()
+    for result in ("told", "failed", "told"):
+        metrics.observe_deadline(result)
+    lines = exposed(metrics)
+    for expected in (
+        "celery_operator_references_changed_total 1.0",
+        "celery_operator_rollouts_held_total 1.0",
+        'celery_operator_deadlines_told_total{result="told"} 2.0',
+        'celery_operator_deadlines_told_total{result="failed"} 1.0',
+    ):
+        assert expected in lines
+
+
 def test_the_age_of_a_watch_grows_until_its_next_event() -> None:
     now = 100.0
     metrics = Metrics(clock=lambda: now)

@@ -7,7 +7,12 @@ from typing import Final
 import aio_pika
 from aiormq.exceptions import AMQPError, ProbableAuthenticationError
 
-from celery_operator.observe.broker.reachability import REACHABLE, Reachability, connection_failed
+from celery_operator.observe.broker.reachability import (
+    AUTHENTICATION_FAILED,
+    REACHABLE,
+    Reachability,
+    connection_failed,
+)
 
 TIMEOUT: Final = 2.0
 """Seconds for a connection."""
@@ -22,7 +27,7 @@ async def ping(url: str) -> Reachability:
     except ProbableAuthenticationError:
         return Reachability(
             reachable=False,
-            reason="AuthenticationFailed",
+            reason=AUTHENTICATION_FAILED,
             message="the broker refuses the user, password or virtual host; check the broker's URL or its Secret",
         )
     except (AMQPError, OSError) as error:

@@ -8,7 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from celery_operator.observe.broker import amqp, redis
-from celery_operator.observe.broker.reachability import UNKNOWN, Reachability, connection_failed
+from celery_operator.observe.broker.reachability import (
+    AUTHENTICATION_FAILED,
+    UNKNOWN,
+    Reachability,
+    connection_failed,
+)
 from celery_operator.observe.key import ClusterKey
 
 _LOG = logging.getLogger(__name__)
@@ -79,7 +84,8 @@ class BrokerMonitor:
     async def _run(self, key: ClusterKey) -> None:
         while True:
             result = await self._check(key)
-            if result != self._results.get(key):
+            # Refused credentials may have been rotated: what pods read has to be looked at again each time.
+            if result != self._results.get(key) or result.reason == AUTHENTICATION_FAILED:
                 self._results[key] = result
                 self._on_change(key)
             period = PERIOD if result.reachable else RETRY_PERIOD

@@ -16,6 +16,8 @@ class Reachability:
 
 
 UNKNOWN: Final = Reachability(reachable=None, reason="NotYetChecked", message="the broker has not been asked yet")
+AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
+"""The reason when the broker refuses the credentials."""
 REACHABLE: Final = Reachability(reachable=True, reason="Answered", message="the broker answers")
 
 

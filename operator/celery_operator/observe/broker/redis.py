@@ -8,7 +8,12 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 import redis.asyncio
 from redis.exceptions import AuthenticationError, RedisError
 
-from celery_operator.observe.broker.reachability import REACHABLE, Reachability, connection_failed
+from celery_operator.observe.broker.reachability import (
+    AUTHENTICATION_FAILED,
+    REACHABLE,
+    Reachability,
+    connection_failed,
+)
 
 TIMEOUT: Final = 2.0
 """Seconds for a connection and for an answer."""
@@ -22,7 +27,7 @@ async def ping(url: str) -> Reachability:
     except AuthenticationError:
         return Reachability(
             reachable=False,
-            reason="AuthenticationFailed",
+            reason=AUTHENTICATION_FAILED,
             message="the broker refuses the user or password; check the broker's URL or its Secret",
         )
     except (RedisError, OSError) as error:

@@ -1,10 +1,16 @@
-"""BeatRunning: the one beat pod is Ready with the newest settings."""
+"""BeatRunning: the one beat pod is Ready with the newest settings, or with its former ones while the workers roll."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
 
 from celery_operator.desired import beat_statefulset, names
 from celery_operator.reconcile.status import single_pod
 from celery_operator.reconcile.status.view import StatusView, Verdict
+
+WAITING: Final = "WaitingForWorkers"
+"""Reason while a change of beat is held back."""
 
 
 def evaluate(view: StatusView) -> Verdict:
@@ -12,4 +18,10 @@ def evaluate(view: StatusView) -> Verdict:
     cluster = view.cluster
     if cluster.spec.beat is None:
         return Verdict(status="Unknown", reason="NotConfigured", message="spec.beat is not set")
-    return single_pod.evaluate(view, names.beat(cluster.metadata.name), beat_statefulset.COMPONENT, "beat")
+    verdict = single_pod.evaluate(view, names.beat(cluster.metadata.name), beat_statefulset.COMPONENT, "beat")
+    if not view.waits_for:
+        return verdict
+    waits = f"its change waits until the workers are available with theirs: {', '.join(view.waits_for)}"
+    if verdict.status != "True":
+        return replace(verdict, message=f"{verdict.message}; {waits}")
+    return Verdict(status="True", reason=WAITING, message=f"beat is running with its former settings; {waits}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from celery_operator.kube.objects import Manifest
@@ -21,14 +21,28 @@ _WAITING: Final = {
 }
 """The kubelet's reasons for a waiting container, by ours."""
 
+_SEE_LOG: Final = "see its log (kubectl logs --previous)"
 _ADVICE: Final = {
     "ImagePullFailed": "check the image's name and imagePullSecrets",
     "ContainerConfigInvalid": "check env, envFrom, volumes and securityContext",
+    "OutOfMemory": "raise resources.limits.memory or lower concurrency",
+    "PodNotScheduled": "add nodes, or relax resources.requests, nodeSelector, affinity or tolerations",
+    "AppImportFailed": f"mend the application's code or image; {_SEE_LOG}",
+    "AppNotFound": "check spec.app, and that the image holds that module",
+    "CeleryMissing": "install celery in the image",
+    "UnsupportedVersion": "build the image with a Celery version that is supported",
+    "ConfigInvalid": "correct spec.config or the application's own settings",
+    "PortTaken": "choose another port with probes.port",
+    "StartFailed": _SEE_LOG,
 }
+"""What to do, by our reasons and the launcher's."""
+_KILLED: Final = 137
+"""Exit code after SIGKILL: 128 + 9."""
 _MAX_MESSAGE: Final = 400
 _REASON: Final = re.compile(r"[A-Z][A-Za-z]{0,62}")
 """What the launcher's reasons look like, also those of a later version."""
-_CREDENTIALS: Final = re.compile(r"://[^/\s]*@")
+_CREDENTIALS: Final = re.compile(r"://\S{1,4096}@")
+"""From a scheme to the last @ of the same word: passwords hold unescaped @, / and : too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,30 +54,38 @@ class Trouble:
 
 
 def find(pods: Iterable[Manifest]) -> Trouble | None:
-    """The most telling trouble among the pods: what the launcher said counts more than what the kubelet says."""
+    """The most telling trouble among the pods: what the launcher said counts more than what the kubelet says.
+
+    Among equals it is that of the container that was restarted most often, and the number is told.
+    """
     found = [trouble for pod in pods for trouble in _of_pod(pod)]
-    return max(found, key=lambda trouble: trouble[0], default=(0, None))[1]
+    _, restarts, trouble = max(found, key=lambda one: (one[0], one[1], one[2].message), default=(0, 0, None))
+    if trouble is None or restarts == 0:
+        return trouble
+    return replace(trouble, message=f"{trouble.message} (restarted {restarts} {'time' if restarts == 1 else 'times'})")
 
 
-def _of_pod(pod: Manifest) -> Iterable[tuple[int, Trouble]]:
+def _of_pod(pod: Manifest) -> Iterator[tuple[int, int, Trouble]]:
+    """Troubles with their rank and the restarts of the container."""
     if "deletionTimestamp" in pod["metadata"]:
         return
     status = pod.get("status", {})
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        restarts = container.get("restartCount") or 0
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in _WAITING:
-            reason = _WAITING[waiting["reason"]]
             said = waiting.get("message") or f"the kubelet says {waiting['reason']}"
-            yield 2, Trouble(reason=reason, message=f"{_cut(said)}; {_ADVICE[reason]}")
+            yield 2, restarts, _trouble(_WAITING[waiting["reason"]], said)
         if container.get("ready"):
             continue
         for state in (container.get("state", {}), container.get("lastState", {})):
             ended = state.get("terminated")
             if ended and ended.get("exitCode") != 0:
-                yield _of_end(ended)
+                rank, trouble = _of_end(ended)
+                yield rank, restarts, trouble
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            yield 1, Trouble(reason="PodNotScheduled", message=_cut(condition.get("message", "")))
+            yield 1, 0, _trouble("PodNotScheduled", condition.get("message") or "no node was found for a pod")
 
 
 def _of_end(ended: dict[str, Any]) -> tuple[int, Trouble]:
@@ -71,15 +93,19 @@ def _of_end(ended: dict[str, Any]) -> tuple[int, Trouble]:
     if said is not None:
         module = f" (module {said['module']})" if said.get("module") else ""
         text = f"{said.get('exception') or 'error'}{module}: {said.get('message', '')}"
-        return 3, Trouble(reason=str(said["reason"]), message=_cut(text))
+        return 3, _trouble(str(said["reason"]), text)
     if ended.get("reason") == "OOMKilled":
-        return 2, Trouble(
-            reason="OutOfMemory",
-            message="the container exceeded its memory limit; raise resources.limits.memory or lower concurrency",
-        )
-    return 1, Trouble(
-        reason="ContainerFailed", message=f"the container ended with exit code {ended.get('exitCode')}; see its log"
-    )
+        return 2, _trouble("OutOfMemory", "the container exceeded its memory limit")
+    code = ended.get("exitCode")
+    if code == _KILLED:
+        text = "the container was killed (exit code 137), by a failed liveness probe if its Events say so"
+        return 1, Trouble(reason="ContainerFailed", message=f"{text}; see kubectl describe pod, and {_SEE_LOG}")
+    return 1, Trouble(reason="ContainerFailed", message=f"the container ended with exit code {code}; {_SEE_LOG}")
+
+
+def _trouble(reason: str, said: str) -> Trouble:
+    """What was said, and what to do."""
+    return Trouble(reason=reason, message=f"{_cut(said)}; {_ADVICE.get(reason, _SEE_LOG)}")
 
 
 def _launcher_message(text: str) -> dict[str, Any] | None:

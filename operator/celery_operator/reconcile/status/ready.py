@@ -19,7 +19,11 @@ def _not_applied(view: StatusView) -> Verdict | None:
         problems = "; ".join(view.blocked.problems)
         return Verdict(status="False", reason=view.blocked.reason, message=problems, warning=True)
     if view.taken:
-        return Verdict(status="False", reason="ChildNameTaken", message="; ".join(view.taken), warning=True)
+        message = "; ".join((*view.taken, *view.leaving))
+        return Verdict(status="False", reason="ChildNameTaken", message=message, warning=True)
+    if view.leaving:
+        message = f"waiting for names to become free: {'; '.join(view.leaving)}"
+        return Verdict(status="False", reason="ChildBeingDeleted", message=message)
     if view.held:
         message = "spec.paused is set, and changes of the spec wait until it is removed"
         return Verdict(status="False", reason="Paused", message=message)
@@ -30,10 +34,10 @@ def _not_applied(view: StatusView) -> Verdict | None:
 
 def _not_running(view: StatusView) -> Verdict | None:
     workers = workers_available.evaluate(view)
-    if workers.status != "True" or workers.reason in ("RollingOut", "RolloutFailing"):
+    if workers.status != "True" or workers.reason in workers_available.ROLLING:
         return Verdict(status="False", reason=workers.reason, message=workers.message, warning=workers.warning)
     for single in (beat_running.evaluate(view), _managed_redis(view)):
-        if single is not None and single.status == "False":
+        if single is not None and (single.status == "False" or single.reason == beat_running.WAITING):
             return Verdict(status="False", reason=single.reason, message=single.message, warning=single.warning)
     return None
 

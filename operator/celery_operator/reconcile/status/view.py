@@ -32,6 +32,10 @@ class StatusView:
     broker: Reachability
     blocked: Blocked | None = None
     taken: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    """Children whose names are not free yet, in words."""
+    waits_for: tuple[str, ...] = ()
+    """What a change of beat waits for, in words; empty where none waits."""
     held: bool = False
     """Changes of the spec wait, because the cluster is paused."""
     failure: str | None = None

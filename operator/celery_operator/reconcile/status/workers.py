@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from celery_operator.desired import names, worker_deployment
 from celery_operator.desired.metadata import COMPONENT_LABEL, GROUP_LABEL
 from celery_operator.kube.objects import DEPLOYMENT, ObjectRef
+from celery_operator.reconcile import rollout
 from celery_operator.reconcile.status import pod_trouble
 from celery_operator.reconcile.status.pod_trouble import Trouble
 from celery_operator.reconcile.status.view import StatusView
+
+_NO_PODS_ADVICE: Final = "check the namespace's quotas, its admission policies and the ServiceAccount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class ObservedGroup:
     available: int
     updated: int
     current: bool
+    failed: bool
+    """The rollout in progress made no progress for `strategy.progressDeadline`."""
     trouble: Trouble | None
 
     @property
@@ -61,6 +66,7 @@ def observe(view: StatusView) -> list[ObservedGroup]:
                 available=status.get("availableReplicas") or 0,
                 updated=(status.get("updatedReplicas") or 0) if current else 0,
                 current=current,
+                failed=current and rollout.failed(live),
                 trouble=pod_trouble.find(pods) or _no_pods(status),
             )
         )
@@ -71,5 +77,6 @@ def _no_pods(status: dict[str, Any]) -> Trouble | None:
     """Why the API server lets no pod be made, by a quota, a policy or a missing ServiceAccount: no pod can say it."""
     for condition in status.get("conditions") or []:
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return Trouble(reason="PodsNotCreated", message=str(condition.get("message") or "no pod can be created"))
+            said = condition.get("message") or "no pod can be created"
+            return Trouble(reason="PodsNotCreated", message=f"{said}; {_NO_PODS_ADVICE}")
     return None

@@ -1,0 +1,205 @@
+"""Makes docs/delivery-guarantees.md from the results of the ledger suite, on a cluster and as processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER: Final = Path(__file__).parents[1] / "tests" / "e2e" / "delivery" / "results"
+ON_A_CLUSTER: Final = FOLDER / "cluster.json"
+AS_PROCESSES: Final = FOLDER / "processes.json"
+
+Result = dict[str, Any]
+
+ORDER: Final = (
+    "rolling-update",
+    "rolling-update-long",
+    "scale-in",
+    "node-drain",
+    "short-grace",
+    "kill-main",
+    "kill-child",
+    "broker-restart",
+    "broker-away",
+    "revoked",
+    "new-task",
+    "inspecting-producer",
+    "inspecting-producer-5s",
+    "credentials",
+)
+"""The rows as people meet them: what they do themselves first."""
+
+BROKERS: Final = {"redis": "Redis", "rabbitmq": "RabbitMQ"}
+NOT_MEASURED: Final = "not measured"
+
+HEADER: Final = """\
+<!-- Made by `python -m docs.generate` from the results of the ledger suite. Do not edit. -->
+# Delivery guarantees
+
+What becomes of your tasks when workers are updated, scaled in, drained or killed, measured. Numbered tasks (short,
+long, with an ETA, chains, chords, with priorities) go through a producer while something happens to the workers. A
+ledger beside the broker records every start and every end, so that each number is counted: done, lost, or run
+again.
+"""
+
+READING: Final = """\
+- **lost**: the broker had accepted the task, and it was not done within the row's time: minutes after the last task had
+  ended. What the broker still held then comes back when the visibility timeout is over (Redis; an hour by default).
+- **second runs**: executions beyond a task's first. In brackets those of tasks that nothing had cut off, if there
+  are any: there the same work was done twice.
+- **plain Deployment**: the same image with `celery worker`, Celery's defaults and 30 s of grace, without probes. It
+  is what most people run.
+"""
+
+LIMITS: Final = """\
+## What to do, and what nobody can do
+
+- **Say how long your tasks take** (`maxTaskDuration`). The grace period follows from it, and tasks that end within
+  it are neither lost nor run twice, with either `taskDelivery`.
+- **`taskDelivery: AtMostOnce` (the default) loses what is cut off.** A task that still runs when its pod is killed
+  is gone: SIGKILL, out of memory, a lost node, a grace period that was too short. That is Celery's own default.
+  Where each task must be done, use `AtLeastOnce`.
+- **`taskDelivery: AtLeastOnce` runs again what is cut off.** Make such tasks idempotent. Nothing can promise
+  "exactly once": a worker may die between the work and its acknowledgement.
+- **Redis does not notice that a worker died.** The tasks of a worker that got SIGKILL return after the visibility
+  timeout (an hour, or what follows from `maxTaskDuration`). Celery 5.7 looks every 2 s for what is due, older
+  versions every 100 s at the latest. RabbitMQ returns them at once. A worker that is told to end puts its tasks
+  back itself, on both.
+- **An outage of the broker repeats work with `AtLeastOnce`.** When the connection is lost, the broker gives what
+  runs to somebody else; prefork workers cut their own run short for that. No pod is restarted. What a worker could
+  not put back, because Redis was gone already, returns after the visibility timeout.
+- **The pools threads, gevent, eventlet and solo cannot cut one task.** After a lost connection a task runs on *and*
+  runs again, and at the end of the grace period the whole process ends at once.
+- **Your application decides too.** A task with `acks_late` of its own keeps it. A Redis that loses its memory, or a
+  RabbitMQ queue that is not durable, loses messages that no worker has seen.
+
+## What producers must set
+
+The operator configures workers and beat. Everything else that talks to the broker is yours:
+
+- **Redis: the same `visibility_timeout` as the workers** in `broker_transport_options` of every client that
+  publishes *and* waits for replies or inspects, Flower too. Such a client gives everybody's running tasks back
+  after *its own* timeout: that is the row with 5 s. `redeliveredWhileRunning` of a worker's `/status` counts what a
+  worker saw of it. (Measured with a client that inspects; Flower is not part of the operator yet.)
+- **RabbitMQ: publisher confirms** (`broker_transport_options: {confirm_publish: true}`). Without them a message
+  that was written to the socket of a dying broker is gone without an error.
+- **The same queues, priorities, key prefixes and routes** as the workers.
+
+More in [workers.md](workers.md).
+"""
+
+
+def page() -> str:
+    """The page; without results it says so."""
+    cluster, processes = _read(ON_A_CLUSTER), _read(AS_PROCESSES)
+    parts = [HEADER, _on_a_cluster(cluster), LIMITS]
+    if processes:
+        parts.append(_as_processes(processes))
+    parts.append(_repeat())
+    return "\n".join(parts)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return document
+
+
+def _on_a_cluster(document: dict[str, Any]) -> str:
+    results: list[Result] = document.get("results") or []
+    if not results:
+        return "No result is kept yet: see the end of this page.\n"
+    celery = ", ".join(sorted({one["celery"] for one in results}))
+    lines = [
+        "## On a cluster",
+        "",
+        f"Kubernetes {document['kubernetes']} on one machine ({document['machine']}), Celery {celery}, pool prefork, "
+        f"{document['date']}.",
+        "",
+        READING,
+    ]
+    for broker, name in BROKERS.items():
+        lines += [f"### {name}", "", *_table([one for one in results if one["broker"] == broker]), ""]
+    return "\n".join(lines)
+
+
+def _table(results: list[Result]) -> list[str]:
+    lines = [
+        "| while tasks run | operator, `AtLeastOnce` | operator, `AtMostOnce` | plain Deployment |",
+        "|---|---|---|---|",
+    ]
+    for row in ORDER:
+        by_kind = {kind: _best(results, row, kind) for kind in ("AtLeastOnce", "AtMostOnce", "plain")}
+        found = next((one for one in by_kind.values() if one), None)
+        if found is not None:
+            cells = [_cell(one) for one in by_kind.values()]
+            lines.append(f"| {found['title']} | {' | '.join(cells)} |")
+    return lines
+
+
+def _best(results: list[Result], row: str, kind: str) -> Result | None:
+    """The full size, else the small one."""
+    found = {one["size"]: one for one in results if one["row"] == row and one["deployment"] == kind}
+    return found.get("full") or found.get("small")
+
+
+def _cell(one: Result | None) -> str:
+    if one is None:
+        return NOT_MEASURED
+    runs, twice = one["second_runs"], one["unexplained_second_runs"]
+    words = [f"{one['lost']} of {one['sent']} lost" if one["lost"] else f"none of {one['sent']} lost"]
+    if one["lost"] and one["left_in_broker"]:
+        words[0] += f" (the broker still held {one['left_in_broker']})"
+    if runs:
+        words.append(
+            f"{runs} second run{'s' if runs > 1 else ''}" + (f" ({twice} of work already done)" if twice else "")
+        )
+    if one["redelivered_after_seconds"] is not None:
+        words.append(_redelivery(one["redelivered_after_seconds"]))
+    if one["revoked_and_run"]:
+        words.append(f"**{one['revoked_and_run']} revoked tasks run**")
+    if one.get("restarts") is not None:
+        words.append(f"{one['restarts']} pod restarts")
+    if one["size"] == "small":
+        words.append("smaller load")
+    return ", ".join(words)
+
+
+def _redelivery(seconds: float) -> str:
+    return f"running again {seconds:g} s later" if seconds > 0 else "running again before the pod was gone"
+
+
+def _as_processes(document: dict[str, Any]) -> str:
+    results: list[Result] = document["results"]
+    lines = [
+        "## Other pools and versions",
+        "",
+        "The same disturbances, with the workers as processes that are ended as the kubelet ends containers.",
+        "",
+        "| row | broker | pool | Celery | `taskDelivery` | sent | lost | second runs | run again after |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in results:
+        after = one["redelivered_after_seconds"]
+        twice = one.get("unexplained_second_runs") or 0
+        cells = [
+            one["row"].replace("-", " "),
+            BROKERS.get(one["broker"], one["broker"]),
+            one["pool"],
+            one["celery"],
+            one.get("deployment", "AtLeastOnce"),
+            str(one["sent"]),
+            str(one["lost"]),
+            f"{one['second_runs']}" + (f" ({twice} of work already done)" if twice else ""),
+            "" if after is None else f"{after:.1f} s",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _repeat() -> str:
+    return (
+        "## Measure it yourself\n\n"
+        "`DELIVERY_RESULTS=tests/e2e/delivery/results make verify` runs every row and keeps what it measured there.\n"
+        "`make generate` makes this page from it. `make test` runs each row once, with less load, and keeps nothing.\n"
+    )

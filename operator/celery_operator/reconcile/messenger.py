@@ -1,0 +1,92 @@
+"""Tells pods of their shortened deadlines over HTTP, beside the passes: a pod that hangs delays nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final, Literal
+
+import aiohttp
+
+from celery_operator.observe.key import ClusterKey
+from celery_operator.reconcile.deadlines import Deadline
+
+_LOG = logging.getLogger(__name__)
+
+TIMEOUT: Final = 2.0
+"""Seconds for one pod, connecting included."""
+
+_STOP_GRACE: Final = 0.5
+
+Outcome = Literal["told", "refused", "failed"]
+
+
+class Messenger:
+    """Tells each pod of each deadline once. `on_outcome` is told what became of every try."""
+
+    def __init__(self, *, now: Callable[[], datetime], on_outcome: Callable[[Outcome], None]) -> None:
+        self._now = now
+        self._on_outcome = on_outcome
+        self._told: dict[ClusterKey, dict[str, datetime]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    def tell(self, key: ClusterKey, deadlines: Iterable[Deadline]) -> None:
+        """Send what was not sent before, and return at once. `deadlines` are all of this CeleryCluster's pods."""
+        former = self._told.pop(key, {})
+        current = {deadline.uid: deadline for deadline in deadlines}
+        if current:
+            self._told[key] = {uid: deadline.at for uid, deadline in current.items()}
+        for uid, deadline in current.items():
+            if former.get(uid) != deadline.at:
+                task = asyncio.create_task(self._tell(deadline), name=f"deadline of {deadline.pod}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Give what is on its way `_STOP_GRACE` seconds; the next leader tells the rest."""
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=_STOP_GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def _tell(self, deadline: Deadline) -> None:
+        seconds = deadline.left(self._now())
+        if seconds <= 0:
+            return
+        try:
+            async with self._open().post(
+                deadline.url,
+                json={"seconds": round(seconds, 1)},
+                headers={"Authorization": f"Bearer {deadline.uid}"},
+                allow_redirects=False,
+            ) as response:
+                outcome: Outcome = "told" if response.status == 204 else "refused"
+                said = f"answer {response.status}"
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            outcome, said = "failed", type(error).__name__
+        self._on_outcome(outcome)
+        if outcome == "told":
+            _LOG.info("told pod %s that it has %.1f s left: its grace period was shortened", deadline.pod, seconds)
+        else:
+            _LOG.warning(
+                "pod %s was not told that it has only %.1f s left (%s); tasks that run longer are cut without warning",
+                deadline.pod,
+                seconds,
+                said,
+            )
+
+    def _open(self) -> aiohttp.ClientSession:
+        """One session without a limit of connections: of a node's pods none waits for another that hangs."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                trust_env=False,
+            )
+        return self._session

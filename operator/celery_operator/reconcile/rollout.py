@@ -1,0 +1,65 @@
+"""The order of a rollout, decided from what is live: workers first, beat when every one of them is available."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from celery_operator.desired.metadata import GROUP_LABEL, TEMPLATE_HASH_ANNOTATION
+from celery_operator.kube.objects import DEPLOYMENT, Manifest, ObjectRef
+
+_COMPLETE: Final = "NewReplicaSetAvailable"
+"""Reason of `Progressing` once all pods of the newest template were available; it stays when a pod fails later."""
+_DEADLINE_EXCEEDED: Final = "ProgressDeadlineExceeded"
+
+
+def template_hash(manifest: Manifest) -> str | None:
+    """The hash of the pod template that a child was last applied with; None for one that we never applied."""
+    value = (manifest["metadata"].get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION)
+    return None if value is None else str(value)
+
+
+def unfinished(desired: list[Manifest], live: Mapping[ObjectRef, Manifest]) -> tuple[str, ...]:
+    """The worker groups that have to change or are changing, in words, in the order of the spec.
+
+    A change of the number of pods is no rollout, and neither is a pod that failed after its rollout was complete.
+    """
+    return tuple(_unfinished(desired, live))
+
+
+def failed(deployment: Manifest) -> bool:
+    """Whether Kubernetes has given up hope for the rollout in progress; it goes on trying all the same."""
+    condition = _progressing(deployment)
+    return condition.get("status") == "False" and condition.get("reason") == _DEADLINE_EXCEEDED
+
+
+def _unfinished(desired: list[Manifest], live: Mapping[ObjectRef, Manifest]) -> Iterator[str]:
+    for manifest in desired:
+        ref = ObjectRef.of(manifest)
+        if ref.kind != DEPLOYMENT:
+            continue
+        found = live.get(ref)
+        group = manifest["metadata"]["labels"].get(GROUP_LABEL, ref.name)
+        if found is None or template_hash(found) != template_hash(manifest):
+            yield f'worker group "{group}" is about to change'
+        elif failed(found):
+            yield f'the rollout of worker group "{group}" has failed'
+        elif not _complete(found):
+            yield f'worker group "{group}" is rolling out'
+
+
+def _complete(deployment: Manifest) -> bool:
+    status, spec = deployment.get("status") or {}, deployment.get("spec") or {}
+    if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
+        return False
+    wanted = spec.get("replicas", 1)
+    replicas, updated = status.get("replicas") or 0, status.get("updatedReplicas") or 0
+    if replicas != updated:
+        return False
+    enough = updated >= wanted and (status.get("availableReplicas") or 0) >= wanted
+    return enough or _progressing(deployment).get("reason") == _COMPLETE
+
+
+def _progressing(deployment: Manifest) -> dict[str, Any]:
+    conditions = (deployment.get("status") or {}).get("conditions") or []
+    return next((condition for condition in conditions if condition.get("type") == "Progressing"), {})

@@ -1,0 +1,67 @@
+"""A fleet that grows past the size up to which workers mingle changes no pod by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery_operator.desired import launch_settings
+from celery_operator.kube.objects import DEPLOYMENT
+from tests.unit.desired.clusters import cluster
+from tests.unit.reconcile.world import World, ref
+
+Json = dict[str, Any]
+
+
+def fleet(web: int, mail: int, **fields: Any) -> Json:
+    return {"workers": [{"name": "web", "replicas": web, **fields}, {"name": "mail", "replicas": mail}]}
+
+
+def template(world: World, group: str) -> Json:
+    found: Json = world.objects[ref(DEPLOYMENT, f"shop-worker-{group}")]["spec"]["template"]
+    return found
+
+
+def mingle(world: World, group: str) -> str | None:
+    environment = template(world, group)["spec"]["containers"][0]["env"]
+    values = [each["value"] for each in environment if each["name"] == launch_settings.MINGLE_VARIABLE]
+    return values[0] if values else None
+
+
+def settled(spec: Json) -> World:
+    world = World()
+    world.settle(cluster(spec))
+    return world
+
+
+def test_crossing_the_threshold_in_either_direction_rolls_nothing() -> None:
+    world = settled(fleet(25, 25))
+    before = template(world, "web"), template(world, "mail")
+    world.settle(cluster(fleet(25, 26)))
+    assert (template(world, "web"), template(world, "mail")) == before
+    world = settled(fleet(25, 26))
+    world.settle(cluster(fleet(1, 1)))
+    assert [mingle(world, "web"), mingle(world, "mail")] == ["off", "off"]
+
+
+def test_a_group_that_rolls_anyway_follows_the_fleet() -> None:
+    world = settled(fleet(25, 25))
+    world.settle(cluster(fleet(25, 26, logLevel="DEBUG")))
+    assert [mingle(world, "web"), mingle(world, "mail")] == ["off", "on"]
+
+
+def test_what_the_user_says_is_done_at_once() -> None:
+    world = settled(fleet(25, 25))
+    world.settle(cluster(fleet(25, 25, mingle="Disabled")))
+    assert [mingle(world, "web"), mingle(world, "mail")] == ["off", "on"]
+    world.settle(cluster(fleet(25, 26, mingle="Enabled")))
+    assert [mingle(world, "web"), mingle(world, "mail")] == ["on", "on"]
+
+
+def test_pods_without_the_variable_keep_to_be_without_it() -> None:
+    world = settled(fleet(1, 1))
+    live = template(world, "web")["spec"]["containers"][0]
+    live["env"] = [each for each in live["env"] if each["name"] != launch_settings.MINGLE_VARIABLE]
+    world.settle(cluster(fleet(1, 1)))
+    assert mingle(world, "web") is None
+    world.settle(cluster(fleet(1, 1, logLevel="DEBUG")))
+    assert mingle(world, "web") == "on"
