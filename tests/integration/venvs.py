@@ -21,13 +21,15 @@ class VenvError(RuntimeError):
     """An environment could not be built; the text ends with pip's last lines."""
 
 
-def celery_venv(lock: Path) -> Path:
+def celery_venv(lock: Path, python: Path | None = None) -> Path:
     """The folder of an environment with exactly what ``lock`` pins; its Python is ``celery_venv(lock) / "bin/python"``.
 
+    ``python``: the interpreter to make it with, this one when None.
     Built on first use (10-40 s), then found by the hash of the lock's content and the Python version. Two runs
     at once wait for each other; a build that was interrupted is begun anew. Raises VenvError.
     """
-    key = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    version = sys.version if python is None else _run([str(python), "-c", "import sys; print(sys.version)"])
+    key = hashlib.sha256(lock.read_bytes() + version.encode()).hexdigest()[:16]
     venvs = cache_folder() / "venvs"
     venvs.mkdir(parents=True, exist_ok=True)
     venv = venvs / key
@@ -36,22 +38,23 @@ def celery_venv(lock: Path) -> Path:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not complete.exists():
             shutil.rmtree(venv, ignore_errors=True)
-            _build(venv, lock)
+            _build(venv, lock, python or Path(sys.executable))
             complete.touch()
     return venv
 
 
-def _build(venv: Path, lock: Path) -> None:
-    _run([sys.executable, "-m", "venv", str(venv)])
+def _build(venv: Path, lock: Path, python: Path) -> None:
+    _run([str(python), "-m", "venv", str(venv)])
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
     _run([*pip, "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)])
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if result.returncode != 0:
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
         raise VenvError(f"{' '.join(command)} ended with {result.returncode}:\n{tail}")
+    return result.stdout
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ PARTS: Final = (
     Part(name="cluster", paths=("tests/cluster/tests",)),
     Part(name="runtime", paths=("tests/integration/runtime",)),
     Part(name="worker-image", paths=("tests/integration/worker_image",)),
-    Part(name="delivery-processes", paths=("tests/integration/delivery",)),
+    Part(name="delivery-processes", paths=("tests/integration/delivery",), keyword="not away and not killed"),
+    Part(name="delivery-outages", paths=("tests/integration/delivery",), keyword="away or killed"),
     Part(name="delivery-pods", paths=("tests/e2e",), images=True),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import traceback
 from typing import Any, Iterator, Optional
 
@@ -33,15 +34,21 @@ def load(name: str) -> Any:
     with failures_of_import(name, module):
         app = find_app(name)
     if not isinstance(app, Celery):
-        raise StartError(
-            "AppNotFound",
-            "%s is a %s, not a Celery application; name the module or module:attribute that holds it"
-            % (name, type(app).__name__),
-            module=module,
-        )
+        raise StartError("AppNotFound", _not_an_application(name, app), module=module)
     with failures_of_configuration(module):
         app.conf.finalize()  # type: ignore[attr-defined]
     return app
+
+
+def _not_an_application(name: str, found: Any) -> str:
+    attribute = name.partition(":")[2]
+    if attribute and inspect.isroutine(found):
+        # Celery's own command line calls no factory either.
+        return "%s is a function; write `app = %s()` into the module and name that attribute" % (name, attribute)
+    return "%s is a %s, not a Celery application; name the module or module:attribute that holds it" % (
+        name,
+        type(found).__name__,
+    )
 
 
 @contextlib.contextmanager

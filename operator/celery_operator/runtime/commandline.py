@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Mapping, Sequence, Tuple
 
 from .failures import StartError
 
@@ -50,13 +50,60 @@ def option(options: Sequence[str], *names: str) -> str:
     return found
 
 
-def ignore_unprefixed_variables(command: Any, names: Sequence[str]) -> None:
-    """Stop Celery's CLI from reading BROKER_URL or RESULT_BACKEND: applications have such variables of their own,
-    and the CLI would put their value in place of the operator's URL."""
+OWNED_GLOBALS = ("app", "broker", "result_backend", "loader", "config", "workdir")
+"""Options of ``celery`` whose variables are anybody's: BROKER_URL, APP, WORKDIR … The application is loaded already."""
+
+HARMLESS = ("NO_COLOR",)
+"""A convention of all programs."""
+
+OWNED = ("hostname", "queues", "exclude_queues", "pool", "concurrency", "detach", "pidfile", "uid", "gid", "beat",
+         "purge", "without_mingle", "without_gossip")  # fmt: skip
+"""Options that have a field in the CeleryCluster, or would break a container."""
+
+
+def ignore_variables(command: Any, component: str) -> None:
+    """Stop Celery's CLI from reading variables in place of what the operator says: BROKER_URL, CELERY_WORKER_POOL …"""
     for parameter in command.params:
-        if parameter.name in names:
-            parameter.envvar = None
-            parameter.allow_from_autoenv = False
+        if parameter.name in OWNED_GLOBALS:
+            _ignore(parameter)
+    for parameter in command.commands[component].params:
+        if parameter.name in OWNED:
+            _ignore(parameter)
+
+
+def _ignore(parameter: Any) -> None:
+    parameter.envvar = None
+    parameter.allow_from_autoenv = False
+
+
+def variables_that_are_read(component: str, environ: Mapping[str, str]) -> List[str]:
+    """Warnings about variables that Celery's CLI takes as options, beside those that are ignored."""
+    import celery.bin.celery
+
+    program: Any = celery.bin.celery.celery
+    warnings: List[str] = []
+    for parameter, prefix, owned in (
+        *((found, "CELERY", OWNED_GLOBALS) for found in program.params),
+        *((found, "CELERY_" + component.upper(), OWNED) for found in program.commands[component].params),
+    ):
+        if parameter.name in owned:
+            continue
+        warnings.extend(
+            "the environment variable %s sets Celery's %s; say it in the CeleryCluster, or rename the variable"
+            % (variable, parameter.opts[-1])
+            for variable in _variables(parameter, prefix)
+            if environ.get(variable)
+        )
+    return warnings
+
+
+def _variables(parameter: Any, prefix: str) -> List[str]:
+    """Variables that click reads for one option, by its own rules."""
+    explicit = parameter.envvar or []
+    names = [explicit] if isinstance(explicit, str) else list(explicit)
+    if getattr(parameter, "allow_from_autoenv", False) and parameter.name:
+        names.append("%s_%s" % (prefix, parameter.name.upper().replace("-", "_")))
+    return [name for name in names if name not in HARMLESS]
 
 
 def shown_usage_errors() -> List[Any]:

@@ -29,15 +29,31 @@ _BROKER_LEFTOVERS = (
 )
 """What an application may have set beside the URL; each would be mixed into ours."""
 
+_OTHER_ADDRESSES = ("broker_read_url", "broker_write_url")
+"""Would beat ours in Celery itself, silently."""
+
 
 @dataclass(frozen=True)
 class Layers:
-    """Settings by canonical name. ``merged`` fills missing keys of a dict, ``entries`` overwrites keys of one."""
+    """Settings by canonical name. ``merged`` fills missing keys of a dict, ``entries`` overwrites keys of one.
+
+    ``overridden`` collects what the application set and we do not use, in words for users.
+    """
 
     forced: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     merged: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overridden: List[str] = field(default_factory=list)
+
+    def overrides(self, name: str, value: Any) -> None:
+        """The application's ``value`` of the broker's addresses is not used: never say which address that is."""
+        said = (
+            "the application sets %s; its value is not used, since the CeleryCluster says where the broker is: "
+            "remove it from the application" % name
+        )
+        if name in _OTHER_ADDRESSES and value and said not in self.overridden:
+            self.overridden.append(said)
 
 
 def url_settings(broker_url: Optional[str], result_backend: Optional[str]) -> Dict[str, Any]:
@@ -72,6 +88,7 @@ class Changes(Dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         name = canonical(key) if isinstance(key, str) else key
         if name in self._layers.forced:
+            self._layers.overrides(name, value)
             return
         super().__setitem__(key, merge(name, value, self._layers))
 
@@ -109,6 +126,7 @@ def merge(name: str, value: Any, layers: Layers) -> Any:
 
 def apply(settings: Any, layers: Layers) -> None:
     """Put ``layers`` into a celery.app.utils.Settings that has just been read."""
+    _note_other_addresses(settings, layers)
     shared = {name: _shared(settings, name, layers) for name in [*layers.merged, *layers.entries]}
     changes = Changes(settings.changes, layers)
     for name, value in shared.items():
@@ -145,6 +163,14 @@ def build(
         merged=merged,
         entries=entries,
     )
+
+
+def _note_other_addresses(settings: Any, layers: Layers) -> None:
+    for mapping in settings.maps:
+        for name in _OTHER_ADDRESSES:
+            for spelling in spellings(name, list(mapping)):
+                if name in layers.forced:
+                    layers.overrides(name, mapping[spelling])
 
 
 def install(layers: Layers) -> None:

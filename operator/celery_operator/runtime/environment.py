@@ -15,9 +15,20 @@ from . import PROTOCOL
 from .failures import StartError, redactor
 
 SETTINGS = "CELERY_OPERATOR_SETTINGS"
+MINGLE = "CELERY_OPERATOR_MINGLE"
+"""``on`` or ``off``, in a variable of its own: see the operator's launch settings."""
+
 BROKER = "CELERY_OPERATOR_BROKER"
 RESULT_BACKEND = "CELERY_OPERATOR_RESULT_BACKEND"
 DISABLED = "disabled://"
+
+DEFAULT_GRACE_SECONDS = 300.0
+"""When an operator of another version says nothing."""
+
+DEFAULT_VISIBILITY_SECONDS = 3600.0
+"""kombu's own."""
+
+DEFAULT_PROBE_PORT = 9540
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,11 @@ class BeatSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """CELERY_OPERATOR_SETTINGS, and the URLs (None: the application's own)."""
+    """CELERY_OPERATOR_SETTINGS, and the URLs (None: the application's own).
+
+    ``grace_period_seconds``: from SIGTERM to SIGKILL. ``concurrency``: ``auto``, or None when the command line says
+    it. ``cpu_request``: cores. ``probe_port``: None means no HTTP server at all. ``pod_uid``: the operator's token.
+    """
 
     cluster: str
     component: str
@@ -54,10 +69,15 @@ class Settings:
     config: Mapping[str, Any] = field(default_factory=dict)
     task_delivery: str = "AtMostOnce"
     max_task_duration_seconds: Optional[float] = None
-    grace_period_seconds: Optional[float] = None
+    grace_period_seconds: float = DEFAULT_GRACE_SECONDS
+    shutdown_mode: str = "Drain"
+    visibility_timeout_seconds: float = DEFAULT_VISIBILITY_SECONDS
     pool: str = "prefork"
-    mingle: Optional[bool] = None
-    probe_port: int = 9540
+    concurrency: Optional[str] = None
+    cpu_request: Optional[float] = None
+    mingle: bool = True
+    probe_port: Optional[int] = DEFAULT_PROBE_PORT
+    pod_uid: str = ""
     beat: BeatSettings = BeatSettings()
     broker_url: Optional[str] = None
     result_backend: Optional[str] = None
@@ -97,14 +117,23 @@ def _parse(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         config=dict(raw.get("config") or {}),
         task_delivery=raw.get("taskDelivery") or "AtMostOnce",
         max_task_duration_seconds=raw.get("maxTaskDurationSeconds"),
-        grace_period_seconds=raw.get("gracePeriodSeconds"),
+        grace_period_seconds=float(raw.get("gracePeriodSeconds") or DEFAULT_GRACE_SECONDS),
+        shutdown_mode=raw.get("shutdownMode") or "Drain",
+        visibility_timeout_seconds=float(raw.get("visibilityTimeoutSeconds") or DEFAULT_VISIBILITY_SECONDS),
         pool=raw.get("pool") or "prefork",
-        mingle=raw.get("mingle"),
-        probe_port=int(raw.get("probePort") or 9540),
+        concurrency=raw.get("concurrency"),
+        cpu_request=raw.get("cpuRequest"),
+        mingle=environ.get(MINGLE) != "off",
+        probe_port=_port(raw.get("probePort", DEFAULT_PROBE_PORT)),
+        pod_uid=environ.get("POD_UID", ""),
         beat=_parse_beat(raw.get("beat") or {}),
         broker_url=url(BROKER, environ),
         result_backend=with_certificate_check(backend) if backend else None,
     )
+
+
+def _port(value: Any) -> Optional[int]:
+    return None if value is None else int(value)
 
 
 def _parse_beat(raw: Mapping[str, Any]) -> BeatSettings:
@@ -185,7 +214,13 @@ def with_certificate_check(address: str) -> str:
 
 
 def publish(settings: Settings, environ: MutableMapping[str, str]) -> None:
-    """Set Celery's own variables, which beat an application's code, and take ours with secrets away."""
+    """Set Celery's own variables, which beat an application's code, and take ours with secrets away.
+
+    ``REMAP_SIGTERM`` is read while celery is imported: the mode of shutdown, not the image, says what SIGTERM does.
+    """
+    environ.pop("REMAP_SIGTERM", None)
+    if settings.component == "worker" and settings.shutdown_mode == "Requeue":
+        environ["REMAP_SIGTERM"] = "SIGQUIT"
     urls: Dict[str, Optional[str]] = {
         "CELERY_BROKER_URL": settings.broker_url,
         "CELERY_BROKER_READ_URL": settings.broker_url,

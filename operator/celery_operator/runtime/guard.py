@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
+import traceback
 from typing import Any, Callable, Dict, Optional, TypeVar, cast
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -11,7 +13,9 @@ Hook = TypeVar("Hook", bound=Callable[..., Any])
 logger = logging.getLogger("celery.operator")
 
 failed: Dict[str, str] = {}
-"""Hooks that failed, by name, with the exception's class: shown as warnings in /status."""
+"""Hooks that failed, by ``module.name``, with the exception's class: shown as warnings in /status."""
+
+_TEXT = "celery-operator: the runtime's hook %s failed; the worker goes on without it"
 
 
 def harmless(hook: Hook) -> Hook:
@@ -22,11 +26,32 @@ def harmless(hook: Hook) -> Hook:
         try:
             return hook(*args, **kwargs)
         except Exception as error:
-            if hook.__qualname__ not in failed:
-                failed[hook.__qualname__] = type(error).__name__
-                logger.exception(
-                    "celery-operator: the runtime's hook %s failed; the worker goes on without it", hook.__qualname__
-                )
+            name = name_of(hook)
+            if name not in failed:
+                failed[name] = type(error).__name__
+                logger.exception(_TEXT, name)
+                if not _is_logged():
+                    sys.stderr.write(_TEXT % name + "\n" + traceback.format_exc())
             return None
 
     return cast("Hook", guarded)
+
+
+def name_of(hook: Callable[..., Any]) -> str:
+    """``worker_steps._stamp.<locals>.stamp``: the module without its package, which differs between pod and tests."""
+    return "%s.%s" % (hook.__module__.rpartition(".")[2], hook.__qualname__)
+
+
+def any_failed(*modules: str) -> bool:
+    """Whether a hook of one of the runtime's ``modules`` has failed: what it records cannot be trusted any more."""
+    return any(name.partition(".")[0] in modules for name in list(failed))
+
+
+def _is_logged() -> bool:
+    """Whether somebody writes our log lines: until Celery has set its logging up, only a handler that drops them."""
+    at: Optional[logging.Logger] = logger
+    while at is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in at.handlers):
+            return True
+        at = at.parent if at.propagate else None
+    return False

@@ -32,7 +32,8 @@ Verdict = Tuple[bool, str]
 class WorkerFacts:
     """Ages in seconds; ``busy_limit`` is the longest a task may take, None when nobody said.
 
-    ``holds_loop``: a task runs in the loop's own thread (solo, gevent, eventlet).
+    ``holds_loop``: a task runs in the loop's own thread (solo, gevent, eventlet). ``pool_ailment``: why the pool
+    cannot work any more (pool_health.PoolWatch), None while it can.
     """
 
     pool_age: float
@@ -45,10 +46,13 @@ class WorkerFacts:
     unbounded: bool = False
     active: int = 0
     busy_limit: Optional[float] = None
+    pool_ailment: Optional[str] = None
 
 
 def worker_alive(facts: WorkerFacts) -> Verdict:
-    """Whether the worker's loop advances, or has a good reason not to."""
+    """Whether the worker's pool can work, and its loop advances or has a good reason not to."""
+    if facts.pool_ailment is not None and facts.connected and not facts.shutting_down:
+        return False, facts.pool_ailment
     if facts.shutting_down or not facts.connected or facts.loop_age is None or facts.loop_age <= LOOP_LIMIT:
         return True, "ok"
     if facts.stuck_in_broker:

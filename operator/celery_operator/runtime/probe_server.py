@@ -16,6 +16,8 @@ from .originals import Socket, socket_module, start_new_thread
 
 Answer = Callable[[], Tuple[bool, str]]
 Status = Callable[[], Mapping[str, Any]]
+Command = Callable[[Mapping[str, str], bytes], Tuple[int, str]]
+"""What a POST does: from its headers (lower-case names) and body to a status code and a line of text."""
 
 CONNECTION_SECONDS = 1.0
 """Seconds one connection may take from the first byte to the last: the longest that a client keeps others waiting."""
@@ -24,11 +26,17 @@ REQUEST_LIMIT = 4096
 
 
 class ProbeServer:
-    """Answers /livez, /readyz, /startupz and /status; ``bind`` early, ``serve`` once the pool has forked."""
+    """Answers /livez, /readyz, /startupz and /status; ``bind`` early, ``serve`` once the pool has forked.
 
-    def __init__(self, answers: Mapping[str, Answer], status: Status) -> None:
+    ``commands``: what a POST to a path does.
+    """
+
+    def __init__(
+        self, answers: Mapping[str, Answer], status: Status, commands: Optional[Mapping[str, Command]] = None
+    ) -> None:
         self._answers: Dict[str, Answer] = dict(answers)
         self._status = status
+        self._commands: Dict[str, Command] = dict(commands or {})
         self._listener: Optional[Any] = None
         self._serving = False
 
@@ -82,10 +90,17 @@ class ProbeServer:
         words = request.split(b"\r\n", 1)[0].split(b" ")
         if len(words) < 2:
             return _response(400, "text/plain", "not HTTP")
-        if words[0] not in (b"GET", b"HEAD"):
-            return _response(405, "text/plain", "only GET")
         path = words[1].split(b"?", 1)[0].decode("latin-1")
+        command = self._commands.get(path)
+        if words[0] not in (b"GET", b"HEAD") and (words[0] != b"POST" or command is None):
+            return _response(405, "text/plain", "only GET")
+        if words[0] != b"POST" and command is not None:
+            return _response(405, "text/plain", "only POST")
         try:
+            if command is not None:
+                head, _, body = request.partition(b"\r\n\r\n")
+                code, why = command(_headers(head), body)
+                return _response(code, "text/plain", why)
             return self._answer(path)
         except Exception as error:  # noqa: BLE001 - reading a live worker's state must not end the probe thread
             # Alive without a doubt: this thread answers. What could not be read is said, not punished.
@@ -140,9 +155,25 @@ def _left(deadline: float) -> float:
     return left
 
 
+def _headers(head: bytes) -> Dict[str, str]:
+    """Header fields by lower-case name; the last of several wins."""
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _complete(data: bytes) -> bool:
+    """Whether the request's head, and as much body as it promises, has arrived."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    if not end or not head.startswith(b"POST "):
+        return bool(end)
+    length = _headers(head).get("content-length", "0")
+    return not length.isdigit() or len(body) >= int(length)
+
+
 def _read(client: Any, deadline: float) -> bytes:
     data = b""
-    while b"\r\n\r\n" not in data and len(data) < REQUEST_LIMIT:
+    while len(data) < REQUEST_LIMIT and not _complete(data):
         client.settimeout(_left(deadline))
         chunk = client.recv(REQUEST_LIMIT)
         if not chunk:
@@ -151,9 +182,13 @@ def _read(client: Any, deadline: float) -> bytes:
     return data
 
 
+NO_CONTENT = 204
+
 _REASONS = {
     200: "OK",
+    204: "No Content",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     500: "Error",
@@ -162,11 +197,9 @@ _REASONS = {
 
 
 def _response(code: int, kind: str, text: str) -> bytes:
+    head = "HTTP/1.1 %d %s\r\nConnection: close\r\n" % (code, _REASONS[code])
+    if code == NO_CONTENT:
+        return (head + "\r\n").encode("ascii")
     body = text.encode("utf-8", "replace") + b"\n"
-    head = "HTTP/1.1 %d %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (
-        code,
-        _REASONS[code],
-        kind,
-        len(body),
-    )
+    head += "Content-Type: %s; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
     return head.encode("ascii") + body

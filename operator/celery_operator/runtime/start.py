@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
-from typing import Any, List, NoReturn, Sequence
+from typing import Any, List, Mapping, NoReturn, Optional, Sequence
 
-from . import application, commandline, configuration, environment, failures, versions
+from . import application, cgroup, commandline, configuration, environment, failures, process_tree, table, versions
 from .broker_stack import main_thread
+from .deadline import Deadline
 from .environment import Settings
 from .failures import StartError
-from .probe_server import ProbeServer
-from .versions import Choice, Installed
+from .probe_server import Command, ProbeServer
+from .shutdown import Shutdown
+from .table import Choice
+from .versions import Installed
 
 assert main_thread
+
+logger = logging.getLogger("celery.operator")
 
 USAGE = 2
 """click's exit code for a command line that it cannot read."""
@@ -53,25 +59,44 @@ def prepare(arguments: Sequence[str]) -> Runtime:
     settings = environment.read(command.component, os.environ)
     environment.publish(settings, os.environ)
     sys.argv = command.argv()
+    found = versions.installed()
+    versions.check_celery(found)
     celery = _import_celery()
     _patch_for_green_pools(celery)
-    found = versions.installed()
-    versions.check(found, settings.broker_url)
-    choice = versions.choose(found, settings)
+    versions.check_broker(found, settings.broker_url)
+    choice = table.choose(found, settings)
     layers = _layers(settings, choice)
     configuration.install(layers)
     app = application.load(command.application)
     state, extra = _hooks(app, settings, found, command)
     names = [*layers.forced, *layers.defaults, *layers.merged]
     state.effective = configuration.effective(app.conf, names)
-    sys.argv = command.argv([*choice.flags, *extra])
+    for warning in _warnings(command, layers):
+        state.warnings.append(warning)
+        logger.warning("celery-operator: %s", warning)
+    sys.argv = command.argv([*choice.flags, *_concurrency(settings), *extra])
     return Runtime(command, app, state)
+
+
+def _concurrency(settings: Settings) -> List[str]:
+    if settings.component != "worker" or settings.concurrency != "auto":
+        return []
+    return ["-c", str(cgroup.concurrency(settings.cpu_request))]
+
+
+def _warnings(command: commandline.Command, layers: configuration.Layers) -> List[str]:
+    """What the user should know and nothing can repair."""
+    return [
+        *process_tree.warnings(),
+        *commandline.variables_that_are_read(command.component, os.environ),
+        *layers.overridden,
+    ]
 
 
 def run(runtime: Runtime) -> int:
     """Celery's main, in this process. Failures before the worker or beat runs get a termination message."""
     program = importlib.import_module("celery.bin.celery")
-    commandline.ignore_unprefixed_variables(program.celery, ("broker", "result_backend"))
+    commandline.ignore_variables(program.celery, runtime.command.component)
     shown = commandline.shown_usage_errors()
     try:
         return int(program.main() or 0)
@@ -157,12 +182,18 @@ def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.
 
 
 def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
-    from . import kombu_repairs, worker_steps
+    from . import delivery, kombu_repairs, lost_children, worker_steps
     from .worker_state import WorkerState
 
     kombu_repairs.install()
+    lost_children.install()
     state = WorkerState(settings, found, commandline.option(command.options, "-n", "--hostname"))
-    worker_steps.install(app, state, _server(settings, state))
+    deadline = Deadline(settings.grace_period_seconds, settings.pod_uid)
+    worker_steps.install(app, state, _server(settings, state, {"/deadline": deadline.command}))
+    state.sections["deadlineSeconds"] = deadline.shown
+    Shutdown(settings, found, deadline).install()
+    process_tree.protect_children()
+    delivery.install(app, state, command.options)
     return state
 
 
@@ -177,7 +208,9 @@ def _beat_hooks(app: Any, settings: Settings, found: Installed) -> Any:
     return state, option
 
 
-def _server(settings: Settings, state: Any) -> ProbeServer:
-    server = ProbeServer({"/livez": state.livez, "/readyz": state.readyz, "/startupz": state.startupz}, state.status)
-    server.bind(settings.probe_port)
+def _server(settings: Settings, state: Any, commands: Optional[Mapping[str, Command]] = None) -> ProbeServer:
+    answers = {"/livez": state.livez, "/readyz": state.readyz, "/startupz": state.startupz}
+    server = ProbeServer(answers, state.status, commands)
+    if settings.probe_port is not None:
+        server.bind(settings.probe_port)
     return server

@@ -14,10 +14,14 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 from . import PROTOCOL, guard, liveness
 from .broker_stack import stuck_in_broker
 from .environment import Settings
+from .pool_health import PoolWatch
 from .versions import Installed
 
 HOLDS_LOOP = ("solo", "gevent", "eventlet")
 """Pools whose tasks run in the loop's own thread."""
+
+_WATCHED = ("worker_steps", "pool_health")
+"""Modules whose hooks take what liveness decides on."""
 
 
 def now_text() -> str:
@@ -43,6 +47,8 @@ class WorkerState:
         self.time_limit: Optional[float] = None
         self.consuming: Optional[List[str]] = None
         self.eta: Optional[int] = None
+        self.held: Optional[int] = None
+        self.pool_watch = PoolWatch()
         self.effective: Mapping[str, Any] = {}
         self.warnings: List[str] = []
         self.sections: Dict[str, Callable[[], Any]] = {}
@@ -51,12 +57,15 @@ class WorkerState:
     def facts(self) -> liveness.WorkerFacts:
         """What liveness decides on."""
         now = time.monotonic()
-        age = None if self.loop_stamp is None else now - self.loop_stamp
+        # What failed to record says nothing about the worker: our own error must neither have it killed nor keep a
+        # rollout waiting for ever.
+        blind = guard.any_failed(*_WATCHED)
+        age = None if self.loop_stamp is None or blind else now - self.loop_stamp
         stale = age is not None and age > liveness.LOOP_LIMIT
         return liveness.WorkerFacts(
             pool_age=0.0 if self.pool_started is None else now - self.pool_started,
             loop_age=age,
-            ready=self.ready_since is not None,
+            ready=self.ready_since is not None or blind,
             shutting_down=self.shutting_down,
             connected=self.connected,
             stuck_in_broker=stale and stuck_in_broker(),
@@ -64,6 +73,7 @@ class WorkerState:
             unbounded=self.settings.pool == "solo",
             active=_active(),
             busy_limit=self._busy_limit(),
+            pool_ailment=None if blind else self.pool_watch.ailment,
         )
 
     def _busy_limit(self) -> Optional[float]:
@@ -101,6 +111,7 @@ class WorkerState:
             "active": len(state.active_requests),
             "reserved": max(0, len(state.reserved_requests) - len(state.active_requests)),
             "eta": self.eta,
+            "held": self.held,
             "processed": state.all_total_count[0],
             "consuming": self.consuming,
             "connected": self.connected,

@@ -1,30 +1,44 @@
 """Hooks of the worker: bootsteps and signals that stamp its loop and record its state.
 
-They are added beside the application's own steps and change nothing in the worker.
+They are added beside the application's own steps and change nothing in the worker, with two exceptions that are
+modules of their own: unknown_tasks and inflight.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional
 
+from . import holdings, inflight, pool_health, reconnect
 from .guard import harmless
 from .probe_server import ProbeServer
+from .redeliveries import Redeliveries
+from .unknown_tasks import UnknownTasks
 from .worker_state import WorkerState, now_text
 
 STAMP_INTERVAL = 1.0
 """Seconds between two stamps of the loop."""
 
-ETA_EVERY = 5
-"""Stamps between two counts of held ETA tasks: the count walks the timer's heap."""
+LONG_COUNT_EVERY = 5
+"""Stamps between two counts of held messages where the count is a long walk."""
 
 
-def install(app: Any, state: WorkerState, server: ProbeServer) -> None:
-    """Attach everything to ``app``."""
-    from celery import signals
-
+def install(app: Any, state: WorkerState, server: Optional[ProbeServer]) -> None:
+    """Attach everything to ``app``; ``server`` None: nobody probes."""
+    reconnect.install()
     app.steps["worker"].add(_pool_step(state, server))
     app.steps["consumer"].add(_consumer_step(state))
+    _connect_signals(state)
+    unknown = UnknownTasks(app)
+    app.steps["consumer"].add(_message_step(unknown))
+    state.sections["unknownTasksRequeued"] = unknown.requeued
+    redeliveries = Redeliveries()
+    redeliveries.install()
+    state.sections["redeliveredWhileRunning"] = redeliveries.seen
+
+
+def _connect_signals(state: WorkerState) -> None:
+    from celery import signals
 
     @harmless
     def ready(**_: Any) -> None:
@@ -39,20 +53,28 @@ def install(app: Any, state: WorkerState, server: ProbeServer) -> None:
     signals.worker_shutting_down.connect(shutting_down, weak=False)
 
 
-def _pool_step(state: WorkerState, server: ProbeServer) -> Any:
+def _pool_step(state: WorkerState, server: Optional[ProbeServer]) -> Any:
     """Starts the probe thread after the pool has forked: a thread before a fork is asking for deadlocks."""
     from celery import bootsteps
+
+    @harmless
+    def record(worker: Any) -> None:
+        state.pool_started = time.monotonic()
+        state.nodename = worker.hostname
+        state.slots = 1 if state.settings.pool == "solo" else worker.max_concurrency or worker.concurrency
+        state.time_limit = worker.time_limit or worker.soft_time_limit
+
+    @harmless
+    def serve() -> None:
+        if server is not None:
+            server.serve()
 
     class ProbeStep(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.components:Pool",)
 
-        @harmless
         def start(self, worker: Any) -> None:
-            state.pool_started = time.monotonic()
-            state.nodename = worker.hostname
-            state.slots = 1 if state.settings.pool == "solo" else worker.max_concurrency or worker.concurrency
-            state.time_limit = worker.time_limit or worker.soft_time_limit
-            server.serve()
+            record(worker)
+            serve()
 
         def stop(self, worker: Any) -> None:
             """The probe thread answers until the process ends: readiness is asked for during shutdown."""
@@ -91,6 +113,27 @@ def _consumer_step(state: WorkerState) -> Any:
     return ContactStep
 
 
+def _message_step(unknown: UnknownTasks) -> Any:
+    """Keeps messages for other workers; stops before the channel closes."""
+    from celery import bootsteps
+
+    class MessageStep(bootsteps.StartStopStep):  # type: ignore[misc]
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, consumer: Any) -> None:
+            unknown.attach(consumer)
+
+        def stop(self, consumer: Any) -> None:
+            # In this order: what is released first would be fetched again by the request under way.
+            inflight.take_back(consumer)
+            unknown.release_all(consumer)
+
+        def terminate(self, consumer: Any) -> None:
+            self.stop(consumer)
+
+    return MessageStep
+
+
 def _cancel(timers: List[Any]) -> None:
     while timers:
         timers.pop().cancel()
@@ -105,11 +148,21 @@ def _stamp(state: WorkerState, consumer: Any) -> Callable[[], None]:
         state.loop_stamp = time.monotonic()
         tasks = consumer.task_consumer
         state.consuming = [queue.name for queue in tasks.queues] if tasks is not None else []
-        if count[0] % ETA_EVERY == 0:
-            state.eta = _held_eta(consumer)
+        if count[0] % LONG_COUNT_EVERY == 0 or holdings.is_cheap(consumer):
+            state.eta = holdings.eta(consumer)
+            state.held = holdings.held(consumer)
         count[0] += 1
+        _look_at_pool(state, consumer)
 
     return stamp
+
+
+def _look_at_pool(state: WorkerState, consumer: Any) -> None:
+    from celery.worker import state as worker_state
+
+    facts = pool_health.read(consumer.pool, worker_state.all_total_count[0])
+    if facts is not None:
+        state.pool_watch.look(facts, time.monotonic())
 
 
 def _ticker(consumer: Any, stamp: Callable[[], None]) -> Callable[[], None]:
@@ -130,19 +183,3 @@ def _ticker(consumer: Any, stamp: Callable[[], None]) -> Callable[[], None]:
             consumer.call_soon(stamp_when_asked)
 
     return tick
-
-
-def _held_eta(consumer: Any) -> int:
-    """Tasks with an ETA or countdown that this worker holds."""
-    from celery.worker import state as worker_state
-    from celery.worker.request import Request
-
-    held = getattr(worker_state, "scheduled_requests", None)
-    if held is not None:
-        return len(held)
-    count = 0
-    for waiting in list(consumer.timer.queue):
-        arguments = getattr(getattr(waiting, "entry", waiting), "args", ())
-        if arguments and isinstance(arguments[0], Request):
-            count += 1
-    return count

@@ -20,6 +20,12 @@ from tests.integration.servers import Process, free_port, wait_until
 RUNTIME = Path(__file__).parents[3] / "operator" / "celery_operator" / "runtime"
 _client = httpx.Client(timeout=2.0, trust_env=False)
 
+SHOP_WARNINGS = [
+    "the application sets broker_read_url; its value is not used, since the CeleryCluster says where the broker is: "
+    "remove it from the application"
+]
+"""What /status says of the application ``shop``."""
+
 APPLICATIONS = Path(__file__).parent / "applications"
 REQUIREMENTS = Path(__file__).parent / "requirements"
 
@@ -56,6 +62,7 @@ class Pod(Process):
         name = name or f"{component}-{uuid4().hex[:6]}"
         super().__init__(name=name, folder=folder / name)
         self.port = free_port()
+        self.uid = str(uuid4())
         self.termination_log = self.folder / "termination-log"
         self._python = python
         self._prefix = prefix
@@ -65,13 +72,14 @@ class Pod(Process):
         self._settings: dict[str, Any] = {
             "protocol": 1, "cluster": "quickstart", "component": component, "group": "default", "config": {},
             "taskDelivery": "AtMostOnce", "maxTaskDurationSeconds": None, "gracePeriodSeconds": 300,
-            "pool": "prefork", "mingle": False, "probePort": self.port, **(settings or {}),
+            "pool": "prefork", "probePort": self.port, **(settings or {}),
         }  # fmt: skip
         self._env: dict[str, str] = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "POD_NAME": name,
-            "POD_UID": str(uuid4()),
+            "CELERY_OPERATOR_MINGLE": "off",
+            "POD_UID": self.uid,
             "CELERY_OPERATOR_TERMINATION_LOG": str(self.termination_log),
             "CELERY_OPERATOR_TICK_FILE": str(self.folder / "tick"),
             **({"CELERY_OPERATOR_BROKER_URL": broker} if broker else {}),
@@ -84,7 +92,8 @@ class Pod(Process):
         """Start the container with further Celery options."""
         self.folder.mkdir(parents=True, exist_ok=True)
         launch = mount(self.folder)
-        self._env["CELERY_OPERATOR_SETTINGS"] = json.dumps({**self._settings, "probePort": self.port})
+        port = None if self._settings["probePort"] is None else self.port
+        self._env["CELERY_OPERATOR_SETTINGS"] = json.dumps({**self._settings, "probePort": port})
         self.launch(
             [*self._prefix, str(self._python), str(launch), self._component, *self._options(), *arguments],
             env=self._env,
@@ -96,7 +105,8 @@ class Pod(Process):
         if self._component == "beat":
             return ["-A", self._app, "-s", str(self.folder / "schedule"), "--pidfile=", "-l", "INFO"]
         pool = self._settings["pool"]
-        return ["-A", self._app, "-n", f"default@{self.name}", "-Q", "celery", "-P", pool, "-c", "2",
+        slots = [] if self._settings.get("concurrency") == "auto" else ["-c", "2"]
+        return ["-A", self._app, "-n", f"default@{self.name}", "-Q", "celery", "-P", pool, *slots,
                 "-l", "INFO", "--without-gossip"]  # fmt: skip
 
     def get(self, path: str) -> httpx.Response:

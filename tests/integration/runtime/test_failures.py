@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,32 @@ def test_an_option_that_celery_does_not_know(component: str, make_pod: PodMaker,
     assert message["reason"] == "ConfigInvalid"
     assert "--no-such-option" in message["message"]
     assert "extraArgs" in message["message"]
+
+
+def test_an_image_with_celery_4(make_pod: PodMaker, broker: RedisServer, tmp_path: Path) -> None:
+    """Told from its metadata: Celery 4 itself may not even import on this Python."""
+    metadata = tmp_path / "packages" / "celery-4.4.7.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: celery\nVersion: 4.4.7\n")
+    pod = make_pod(broker=broker.url(), env={"PYTHONPATH": str(metadata.parents[1])}).start()
+    assert pod.ended() == 78
+    message = pod.termination_message()
+    assert message["reason"] == "UnsupportedVersion"
+    assert "celery 4.4.7 is installed" in message["message"]
+
+
+@pytest.mark.parametrize("seconds", [3, pytest.param(90, marks=pytest.mark.verify)])
+def test_an_application_whose_import_takes_long(
+    seconds: int, make_pod: PodMaker, broker: RedisServer, tmp_path: Path
+) -> None:
+    """Nothing answers until it is imported, then everything works."""
+    (tmp_path / "slow.py").write_text(
+        f"import time\ntime.sleep({seconds})\nfrom celery import Celery\napp = Celery('slow')\n"
+    )
+    started = time.monotonic()
+    pod = make_pod(broker=broker.url(), app="slow", applications=tmp_path).start()
+    pod.wait_for("/startupz", timeout=seconds + 20.0)
+    assert time.monotonic() - started > seconds
+    pod.wait_for("/readyz")
+    pod.signal(signal.SIGTERM)
+    assert pod.ended() == 0

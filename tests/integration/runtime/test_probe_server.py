@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from celery_operator.runtime.deadline import Deadline
 from celery_operator.runtime.probe_server import ProbeServer
 from tests.integration.servers import free_port
 
@@ -17,7 +18,7 @@ from tests.integration.servers import free_port
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of a server that says ok."""
-    server = ProbeServer({"/livez": lambda: (True, "ok")}, dict)
+    server = ProbeServer({"/livez": lambda: (True, "ok")}, dict, {"/deadline": Deadline(60.0, "uid").command})
     number = free_port()
     server.bind(number)
     server.serve()
@@ -47,3 +48,33 @@ def test_a_dripping_client_delays_a_probe_by_one_second_at_most(port: int) -> No
             thread.join()
     assert answer.text == "ok\n"
     assert time.monotonic() - started < 2.0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "token", "body", "code"),
+    [
+        ("POST", "/deadline", "Bearer uid", b'{"seconds": 5}', 204),
+        ("POST", "/deadline", "Bearer other", b'{"seconds": 5}', 403),
+        ("POST", "/deadline", None, b'{"seconds": 5}', 403),
+        ("POST", "/deadline", "Bearer uid", b"soon", 400),
+        ("GET", "/deadline", "Bearer uid", None, 405),
+        ("PUT", "/deadline", "Bearer uid", b'{"seconds": 5}', 405),
+        ("POST", "/livez", "Bearer uid", b"{}", 405),
+        ("DELETE", "/status", "Bearer uid", None, 405),
+    ],
+)
+def test_the_deadline_is_the_only_command(
+    method: str, path: str, token: str | None, body: bytes | None, code: int, port: int
+) -> None:
+    headers = {"Authorization": token} if token else {}
+    url = f"http://127.0.0.1:{port}{path}"
+    assert httpx.request(method, url, content=body, headers=headers, trust_env=False).status_code == code
+
+
+def test_a_body_that_comes_after_its_head_is_waited_for(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5.0) as client:
+        client.sendall(b"POST /deadline HTTP/1.1\r\nAuthorization: Bearer uid\r\nContent-Length: 13\r\n\r\n")
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(b'{"seconds"')
+        client.sendall(b":5}")
+        assert client.recv(100).startswith(b"HTTP/1.1 204 ")

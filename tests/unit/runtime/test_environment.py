@@ -76,3 +76,28 @@ def test_settings_that_cannot_be_understood_are_refused(text: str | None) -> Non
     with pytest.raises(StartError) as refused:
         environment.read("worker", {"CELERY_OPERATOR_SETTINGS": text} if text is not None else {})
     assert refused.value.reason == "ConfigInvalid"
+
+
+def test_settings_of_shutdown_and_delivery() -> None:
+    text = settings(
+        taskDelivery="AtLeastOnce", gracePeriodSeconds=90, shutdownMode="Requeue", visibilityTimeoutSeconds=7200,
+        concurrency="auto", cpuRequest=0.5, probePort=None,
+    )  # fmt: skip
+    environ = {"CELERY_OPERATOR_SETTINGS": text, "CELERY_OPERATOR_MINGLE": "off", "POD_UID": "uid"}
+    read = environment.read("worker", environ)
+    assert (read.task_delivery, read.grace_period_seconds, read.shutdown_mode) == ("AtLeastOnce", 90.0, "Requeue")
+    assert (read.visibility_timeout_seconds, read.concurrency, read.cpu_request) == (7200.0, "auto", 0.5)
+    assert (read.probe_port, read.mingle, read.pod_uid) == (None, False, "uid")
+
+
+def test_an_operator_of_before_gets_safe_values() -> None:
+    read = environment.read("worker", {"CELERY_OPERATOR_SETTINGS": settings()})
+    assert (read.grace_period_seconds, read.shutdown_mode, read.visibility_timeout_seconds) == (300.0, "Drain", 3600.0)
+    assert (read.probe_port, read.mingle, read.pod_uid, read.concurrency) == (9540, True, "", None)
+
+
+@pytest.mark.parametrize(("mode", "remapped"), [("Drain", None), ("Requeue", "SIGQUIT")])
+def test_the_mode_says_what_sigterm_does_not_the_image(mode: str, remapped: str | None) -> None:
+    environ = {"CELERY_OPERATOR_SETTINGS": settings(shutdownMode=mode), "REMAP_SIGTERM": "SIGQUIT"}
+    environment.publish(environment.read("worker", environ), environ)
+    assert environ.get("REMAP_SIGTERM") == remapped

@@ -36,6 +36,9 @@ STALE = replace(FRESH, loop_age=500.0)
         (replace(STALE, holds_loop=True, active=1), True),
         (replace(STALE, holds_loop=True, active=1, loop_age=1801.0), False),
         (replace(STALE, holds_loop=True, active=0), False),
+        (replace(FRESH, pool_ailment="the pool is closed"), False),
+        (replace(FRESH, pool_ailment="the pool is closed", shutting_down=True), True),
+        (replace(FRESH, pool_ailment="the pool is closed", connected=False), True),
     ],
 )
 def test_a_worker_is_alive(facts: WorkerFacts, alive: bool) -> None:

@@ -1,0 +1,46 @@
+"""Tasks that are still running when the worker has to end; each writes its begin, end and clean-up to the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from celery import Celery
+from redis import Redis
+
+app = Celery("endings", broker="redis://127.0.0.1:1/9")
+
+
+def _rest(key: str, seconds: float) -> None:
+    with Redis.from_url(os.environ["LEDGER_URL"]) as ledger:
+        ledger.rpush(key + ".begin", time.time())
+        try:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                time.sleep(0.05)
+            ledger.rpush(key, time.time())
+        finally:
+            ledger.rpush(key + ".finally", time.time())
+
+
+@app.task(name="endings.rest")
+def rest(key: str, seconds: float) -> None:
+    """Sleep in small pieces, with whatever acks_late is in force."""
+    _rest(key, seconds)
+
+
+@app.task(name="endings.early", acks_late=False)
+def early(key: str, seconds: float) -> None:
+    """Acknowledged when it starts, whatever the cluster says."""
+    _rest(key, seconds)
+
+
+@app.task(name="endings.stubborn")
+def stubborn(key: str, seconds: float) -> None:
+    """Goes on after SystemExit, as careless code does."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            _rest(key, end - time.monotonic())
+        except BaseException:  # noqa: BLE001 - this is the point
+            continue

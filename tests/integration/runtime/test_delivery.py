@@ -1,0 +1,142 @@
+"""Cells of the table, tried on workers of the versions that they speak of."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.pods import send, wait_for_entries
+from tests.integration.servers import RabbitServer, RedisServer, wait_until
+
+NEWEST = "celery-5.7"
+VERSIONS = ["celery-5.3", "celery-5.4", "celery-5.5", "celery-5.6", NEWEST]
+CELLS = [
+    pytest.param(
+        version,
+        transport,
+        delivery,
+        marks=() if (transport, delivery) == ("redis", "AtLeastOnce") else pytest.mark.verify,
+    )
+    for version, transport, delivery in product(VERSIONS, ("redis", "amqp"), ("AtLeastOnce", "AtMostOnce"))
+]
+LATE = {"taskDelivery": "AtLeastOnce"}
+
+
+@pytest.mark.parametrize(("celery", "transport", "delivery"), CELLS)
+def test_the_settings_of_a_cell_are_in_force(
+    celery: str,
+    transport: str,
+    delivery: str,
+    make_pod: PodMaker,
+    empty_broker: RedisServer,
+    rabbit: RabbitServer,
+    ledger: Redis,
+) -> None:
+    broker = empty_broker.url() if transport == "redis" else rabbit.url()
+    settings = {"taskDelivery": delivery, "visibilityTimeoutSeconds": 7200.0}
+    pod = make_pod(celery=celery, broker=broker, app="endings", settings=settings).start().wait_for("/readyz")
+    status = pod.status()
+    effective = status["effective"]
+    late = delivery == "AtLeastOnce"
+    modern, newest = celery >= "celery-5.6", celery == NEWEST
+
+    assert effective.get("task_acks_late") is (True if late else None)
+    assert effective.get("task_retry_on_worker_lost") is (True if late and newest else None)
+    assert effective.get("task_reject_on_worker_lost") is (True if late and not newest else None)
+    assert effective.get("worker_prefetch_multiplier") == (1 if late else None)
+    assert effective.get("worker_disable_prefetch") is (True if modern and transport == "redis" else None)
+    options = effective.get("broker_transport_options", {})
+    assert options.get("visibility_timeout") == (7200.0 if transport == "redis" else None)
+    assert options.get("unacked_restore_interval") == (2 if newest and transport == "redis" else None)
+    # The task whose own code says acks_late=False.
+    assert status["delivery"] == {"mode": delivery, "tasksThatDiffer": ["endings.early"] if late else []}
+    assert status["warnings"] == []
+    send(broker, "endings.rest", "ran", 0.0)
+    wait_for_entries(ledger, "ran", 1)
+
+
+@pytest.mark.parametrize(
+    ("celery", "pool"),
+    [
+        ("celery-5.6", "prefork"),
+        *((NEWEST, pool) for pool in ("prefork", "threads", "gevent", "eventlet")),
+        *(pytest.param("celery-5.6", pool, marks=pytest.mark.verify) for pool in ("threads", "solo")),
+    ],
+)
+@pytest.mark.parametrize("delivery", ["AtMostOnce", pytest.param("AtLeastOnce", marks=pytest.mark.verify)])
+def test_a_busy_worker_leaves_messages_to_others(
+    celery: str, pool: str, delivery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    settings = {"pool": pool, "taskDelivery": delivery}
+    pod = make_pod(celery=celery, broker=broker, app="endings", settings=settings).start().wait_for("/readyz")
+    slots = 1 if pool == "solo" else 2
+    for number in range(slots):
+        send(broker, "endings.rest", f"busy-{number}", 4.0)
+    for number in range(slots):
+        wait_for_entries(ledger, f"busy-{number}.begin", 1)
+    for number in range(3):
+        send(broker, "endings.rest", f"more-{number}", 0.0)
+    with Redis.from_url(broker) as client:
+        while ledger.llen("busy-0") == 0:
+            assert client.llen("celery") == 3 or ledger.llen("busy-0") > 0
+            assert pod.running
+    for number in range(3):
+        wait_for_entries(ledger, f"more-{number}", 1)
+
+
+@pytest.mark.parametrize(
+    ("celery", "pool"),
+    [
+        *((NEWEST, pool) for pool in ("prefork", "threads", "solo", "gevent", "eventlet")),
+        ("celery-5.3", "prefork"),
+        *(
+            pytest.param(version, pool, marks=pytest.mark.verify)
+            for version, pool in product(("celery-5.3", "celery-5.4", "celery-5.5", "celery-5.6"), ("threads", "solo"))
+        ),
+        *(pytest.param(version, "prefork", marks=pytest.mark.verify) for version in VERSIONS[1:-1]),
+    ],
+)
+def test_a_lost_connection_leaves_a_worker_that_works(
+    celery: str, pool: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """With prefork the running task is cut: the broker gives it to somebody else, and it must not end twice."""
+    broker = empty_broker.url()
+    pod = make_pod(celery=celery, broker=broker, app="endings", settings={"pool": pool, **LATE}).start()
+    pod.wait_for("/readyz")
+    send(broker, "endings.rest", "running", 6.0)
+    wait_for_entries(ledger, "running.begin", 1)
+    with Redis.from_url(broker) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.client_kill_filter(_type="pubsub")
+    send(broker, "endings.rest", "after", 0.0)
+    wait_for_entries(ledger, "after", 1, timeout=40.0)
+    wait_until(lambda: pod.status()["connected"] is True, timeout=20.0, what="the connection is back")
+    if pool == "prefork":
+        wait_for_entries(ledger, "running.finally", 1)
+        assert ledger.lindex("running", 0) is None or ledger.llen("running.begin") > 1
+    assert "Unrecoverable error" not in pod.output()
+    assert pod.running
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "warned"),
+    [
+        ({}, (), False),
+        ({}, ("--prefetch-multiplier", "8"), True),
+        ({"worker_prefetch_multiplier": 4}, (), True),
+        ({"worker_disable_prefetch": True, "worker_prefetch_multiplier": 4}, (), False),
+        ({"worker_disable_prefetch": False, "worker_prefetch_multiplier": 4}, (), True),
+        ({"worker_disable_prefetch": False}, ("--prefetch-multiplier", "8"), True),
+    ],
+)
+def test_prefetching_that_hides_work_is_told(
+    config: dict[str, Any], options: tuple[str, ...], warned: bool, make_pod: PodMaker, empty_broker: RedisServer
+) -> None:
+    settings = {**LATE, "config": config}
+    pod = make_pod(broker=empty_broker.url(), app="endings", settings=settings).start(*options).wait_for("/readyz")
+    assert [text.startswith("the prefetch multiplier is ") for text in pod.status()["warnings"]] == [True] * warned

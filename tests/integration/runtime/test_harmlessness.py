@@ -1,0 +1,117 @@
+"""A mistake in any hook of the runtime's costs the user nothing but that hook."""
+
+from __future__ import annotations
+
+import ast
+import signal
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.pods import RUNTIME, Pod, send, wait_for_entries
+from tests.integration.servers import RedisServer, wait_until
+
+FOR_BEAT = ("beat_", "claim", "amqp_claims", "ticks")
+
+
+def hooks() -> list[str]:
+    """``module.qualified name`` of every function of the worker's runtime that is decorated as harmless."""
+    found: list[str] = []
+    for source in sorted(RUNTIME.glob("*.py")):
+        if not source.stem.startswith(FOR_BEAT):
+            _walk(ast.parse(source.read_text()), source.stem, found)
+    return found
+
+
+def _walk(node: ast.AST, name: str, found: list[str]) -> None:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef):
+            if any(ast.unparse(decorator) in ("harmless", "guard.harmless") for decorator in child.decorator_list):
+                found.append(f"{name}.{child.name}")
+            _walk(child, f"{name}.{child.name}.<locals>", found)
+        elif isinstance(child, ast.ClassDef):
+            _walk(child, f"{name}.{child.name}", found)
+        else:
+            _walk(child, name, found)
+
+
+TAKE_SECONDS = ("worker_steps._ticker", "unknown_tasks.Held.put_back")
+"""Hooks that a worker reaches only after a while."""
+
+NEED_MORE = (
+    "main_thread.MainThread.run.<locals>.guarded",
+    "process_tree.protect_children.<locals>.leave",
+    "shutdown.Shutdown._put_back_unstarted",
+    "shutdown.Shutdown._cut",
+    "shutdown.Shutdown._last",
+    "shutdown.Shutdown._say_lost",
+)
+"""Hooks that only a deadline, or a child of a lost parent, reaches; the tests of shutdown do."""
+
+
+def live(pod: Pod, broker: RedisServer, ledger: Redis, *, awaited: str | None = None) -> None:
+    """Start, work, meet an unknown task, stop; ``awaited`` is a hook that must have failed before the stop."""
+    pod.start()
+    wait_until(lambda: "ready." in pod.output(), timeout=20.0, what="the worker consumes")
+    send(broker.url(), "nobody.knows", "x")
+    send(broker.url(), "shop.record", "worked")
+    wait_for_entries(ledger, "worked", 1)
+    wait_until(lambda: "nobody.knows" in pod.output(), timeout=10.0, what="the unknown task is met")
+    if awaited is not None:
+        wait_until(lambda: awaited in failures(pod), timeout=15.0, what=awaited)
+    pod.signal(signal.SIGTERM)
+    assert pod.ended(timeout=30.0) == 0
+    assert ledger.llen("worked") == 1
+
+
+def failures(pod: Pod) -> list[str]:
+    """Hooks whose failure the main process has logged, in its order."""
+    mark = "the runtime's hook "
+    lines = [line for line in pod.output().splitlines() if mark in line and "ForkPoolWorker" not in line]
+    return [line.partition(mark)[2].split()[0] for line in lines]
+
+
+def test_a_worker_whose_hooks_all_fail_works(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
+    pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": "all"})
+    live(pod, empty_broker, ledger)
+    told = failures(pod)
+    assert len(told) >= 8
+    assert len(told) == len(set(told)), "a failure is told once"
+    assert set(told) <= set(hooks())
+    assert "injected into" in pod.output()
+
+
+def test_a_worker_whose_recording_fails_is_alive_and_ready(make_pod: PodMaker, empty_broker: RedisServer) -> None:
+    """What cannot be recorded must neither restart the pod nor hold a rollout up."""
+    ready = "worker_steps._connect_signals.<locals>.ready"
+    pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": ready}).start()
+    pod.wait_for("/readyz")
+    assert pod.get("/livez").status_code == 200
+    assert pod.get("/startupz").status_code == 200
+    assert f"runtime hook failed: {ready} (RuntimeError)" in pod.status()["warnings"]
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("hook", hooks())
+def test_a_worker_with_one_failing_hook_works(
+    hook: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    # Without an event loop the timer asks the loop, which is a hook more.
+    settings = {"pool": "gevent" if hook.endswith("stamp_when_asked") else "prefork"}
+    pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": hook}, settings=settings)
+    live(pod, empty_broker, ledger, awaited=hook if hook.startswith(TAKE_SECONDS) else None)
+    reached = failures(pod)
+    assert reached == [hook] or (hook in NEED_MORE and not reached)
+
+
+def test_every_hook_is_found() -> None:
+    """The list is not empty by a change of spelling: what is decorated is counted in the text too."""
+    decorated = sum(
+        line.strip() in ("@harmless", "@guard.harmless")
+        for source in Path(RUNTIME).glob("*.py")
+        if not source.stem.startswith(FOR_BEAT)
+        for line in source.read_text().splitlines()
+    )
+    assert len(hooks()) == decorated > 10

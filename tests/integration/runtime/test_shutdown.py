@@ -1,0 +1,363 @@
+"""A worker that must end before its tasks do loses none of them: they are back in the queue before the pod is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import kombu
+import pytest
+from redis import Redis
+
+from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.pods import Pod, send, wait_for_entries
+from tests.integration.servers import RabbitServer, RedisServer, wait_until
+
+NEWEST = "celery-5.7"
+VERSIONS = ["celery-5.3", "celery-5.4", "celery-5.5", "celery-5.6", NEWEST]
+LATE = {"taskDelivery": "AtLeastOnce"}
+VERIFY = pytest.mark.verify
+GRACE = 8.0
+"""Seconds; the watchdog acts 3 s before."""
+
+
+def waiting(broker: str) -> list[str]:
+    """Names and keys of the tasks in the queue, taken out of it."""
+    found: list[str] = []
+    with kombu.Connection(broker) as connection:
+        queue = connection.SimpleQueue("celery")
+        try:
+            while True:
+                message = queue.get(block=True, timeout=0.5)
+                found.append(f"{message.headers['task']} {message.payload[0][0]}")
+                message.ack()
+        except queue.Empty:
+            queue.close()
+    return sorted(found)
+
+
+def length(broker: str) -> int:
+    """Messages in the queue."""
+    with kombu.Connection(broker) as connection:
+        queue = kombu.Queue("celery", kombu.Exchange("celery"), "celery", channel=connection.channel())
+        # Not passive: an empty queue does not exist on Redis.
+        declared: Any = queue.queue_declare()
+        return int(declared.message_count)
+
+
+def end(pod: Pod, *, grace: float = GRACE) -> float:
+    """What the kubelet does: SIGTERM to the main process, SIGKILL at the end of the grace period.
+
+    Returns the seconds that it took. What is back in the queue afterwards was put back by the worker: SIGKILL alone
+    leaves messages to Redis' visibility timeout, an hour.
+    """
+    started = time.monotonic()
+    pod.signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        pod.ended(timeout=grace)
+    pod.kill()
+    return time.monotonic() - started
+
+
+def worker(make_pod: PodMaker, broker: str, celery: str = NEWEST, grace: float = GRACE, **settings: Any) -> Pod:
+    """A worker with two slots."""
+    return make_pod(
+        celery=celery, broker=broker, app="endings", settings={**LATE, "gracePeriodSeconds": grace, **settings}
+    ).start()
+
+
+@pytest.mark.parametrize(
+    ("celery", "transport"),
+    [
+        *((version, "redis") for version in VERSIONS),
+        ("celery-5.3", "amqp"),
+        *(pytest.param(version, "amqp", marks=VERIFY) for version in VERSIONS[1:-1]),
+        (NEWEST, "amqp"),
+    ],
+)
+def test_tasks_that_outlast_the_grace_period_go_back(
+    celery: str, transport: str, make_pod: PodMaker, empty_broker: RedisServer, rabbit: RabbitServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url() if transport == "redis" else rabbit.url()
+    pod = worker(make_pod, broker, celery).wait_for("/readyz")
+    for key in ("one", "two"):
+        send(broker, "endings.rest", key, 60.0)
+    for key in ("one", "two"):
+        wait_for_entries(ledger, f"{key}.begin", 1)
+
+    end(pod)
+
+    assert waiting(broker) == ["endings.rest one", "endings.rest two"]
+    assert [ledger.llen(f"{key}.finally") for key in ("one", "two")] == [1, 1], "tasks could clean up"
+    assert "cut and put back" in pod.output()
+    assert "endings.rest[" in pod.output()
+    assert "Traceback" not in pod.output()
+
+
+def test_an_early_acknowledged_task_uses_the_time_that_is_left(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, grace=12.0).wait_for("/readyz")
+    send(broker, "endings.rest", "late", 60.0)
+    send(broker, "endings.early", "early", 9.5)
+    wait_for_entries(ledger, "late.begin", 1)
+    wait_for_entries(ledger, "early.begin", 1)
+
+    end(pod, grace=12.0)
+
+    assert waiting(broker) == ["endings.rest late"]
+    assert ledger.llen("early") == 1, "the task that cannot go back was ended too soon"
+    late, early = (wait_for_entries(ledger, key, 1)[0] for key in ("late.finally", "early"))
+    assert late < early, "the other one went back before"
+    assert "LOST unless they end in time" in pod.output()
+    assert "endings.early[" in pod.output().rpartition("LOST unless")[2].splitlines()[0]
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", NEWEST])
+def test_a_task_that_goes_on_after_sigterm_is_killed(
+    celery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, celery).wait_for("/readyz")
+    send(broker, "endings.stubborn", "stubborn", 60.0)
+    wait_for_entries(ledger, "stubborn.begin", 1)
+    end(pod)
+    assert waiting(broker) == ["endings.stubborn stubborn"]
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", "celery-5.6", NEWEST])
+def test_a_cut_task_has_no_result_yet(
+    celery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """Whoever waits for the result must go on waiting for the second run."""
+    env = {
+        "CELERY_OPERATOR_RESULT_BACKEND_URL": empty_broker.url(1),
+        "CELERY_OPERATOR_RESULT_BACKEND_DISABLED": "0",
+    }
+    broker = empty_broker.url()
+    settings = {**LATE, "gracePeriodSeconds": GRACE}
+    pod = make_pod(celery=celery, broker=broker, app="endings", settings=settings, env=env).start()
+    pod.wait_for("/readyz")
+    send(broker, "endings.rest", "told", 60.0)
+    wait_for_entries(ledger, "told.begin", 1)
+    end(pod)
+    with Redis.from_url(empty_broker.url(1)) as backend:
+        states = [json.loads(backend.get(key))["status"] for key in backend.keys("celery-task-meta-*")]
+    assert states == []
+    assert waiting(broker) == ["endings.rest told"]
+
+
+def test_the_operator_shortens_the_deadline(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, grace=300.0).wait_for("/readyz")
+    send(broker, "endings.rest", "shortened", 60.0)
+    wait_for_entries(ledger, "shortened.begin", 1)
+    assert pod.status()["deadlineSeconds"] is None
+    pod.signal(signal.SIGTERM)
+    wait_until(lambda: pod.status()["deadlineSeconds"] is not None, timeout=5.0, what="SIGTERM is seen")
+    assert 290.0 < pod.status()["deadlineSeconds"] <= 300.0
+
+    started = time.monotonic()
+    assert tell_deadline(pod, 5.0).status_code == 204
+
+    assert pod.ended(timeout=6.0) == 0
+    assert time.monotonic() - started < 5.0
+    assert waiting(broker) == ["endings.rest shortened"]
+
+
+def test_a_deadline_told_before_sigterm_is_remembered_and_never_grows(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, grace=300.0).wait_for("/readyz")
+    send(broker, "endings.rest", "told", 60.0)
+    wait_for_entries(ledger, "told.begin", 1)
+    assert tell_deadline(pod, 30.0).status_code == 204
+    assert tell_deadline(pod, 200.0).status_code == 204
+    pod.signal(signal.SIGTERM)
+    wait_until(lambda: pod.status()["deadlineSeconds"] is not None, timeout=5.0, what="SIGTERM is seen")
+    assert pod.status()["deadlineSeconds"] <= 30.0
+
+
+def tell_deadline(pod: Pod, seconds: float) -> httpx.Response:
+    """What the operator sends."""
+    return httpx.post(
+        f"http://127.0.0.1:{pod.port}/deadline",
+        json={"seconds": seconds},
+        headers={"Authorization": f"Bearer {pod.uid}"},
+        trust_env=False,
+    )
+
+
+@pytest.mark.parametrize("transport", ["redis", pytest.param("amqp", marks=VERIFY)])
+@pytest.mark.parametrize("pool", ["threads", "solo", "gevent", "eventlet"])
+def test_pools_that_cannot_end_a_task_end_with_their_tasks_back(
+    pool: str, transport: str, make_pod: PodMaker, empty_broker: RedisServer, rabbit: RabbitServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url() if transport == "redis" else rabbit.url()
+    pod = worker(make_pod, broker, pool=pool).wait_for("/readyz")
+    send(broker, "endings.rest", pool, 60.0)
+    wait_for_entries(ledger, f"{pool}.begin", 1)
+
+    end(pod)
+
+    assert waiting(broker) == [f"endings.rest {pool}"]
+    assert "put back into their queues while they ran" in pod.output()
+
+
+@pytest.mark.parametrize(
+    ("celery", "transport"),
+    [("celery-5.3", "redis"), (NEWEST, "redis"), (NEWEST, "amqp"), pytest.param("celery-5.6", "amqp", marks=VERIFY)],
+)
+def test_prefetched_and_eta_messages_go_back_at_once(
+    celery: str, transport: str, make_pod: PodMaker, empty_broker: RedisServer, rabbit: RabbitServer, ledger: Redis
+) -> None:
+    """Not when the last running task has ended: others could run them meanwhile."""
+    broker = empty_broker.url() if transport == "redis" else rabbit.url()
+    config = {"worker_prefetch_multiplier": 4, "worker_disable_prefetch": False}
+    pod = worker(make_pod, broker, celery, taskDelivery="AtMostOnce", grace=60.0, config=config).wait_for("/readyz")
+    for key in ("one", "two"):
+        send(broker, "endings.rest", key, 20.0)
+        wait_for_entries(ledger, f"{key}.begin", 1)
+    send(broker, "endings.rest", "prefetched", 1.0)
+    send(broker, "endings.rest", "eta", 1.0, eta="2100-01-01T00:00:00+00:00")
+    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the worker holds both")
+    pod.signal(signal.SIGTERM)
+    wait_until(lambda: length(broker) == 2, timeout=5.0, what="both are back")
+    assert pod.running
+    assert waiting(broker) == ["endings.rest eta", "endings.rest prefetched"]
+    assert pod.ended(timeout=40.0) == 0
+    assert [ledger.llen(key) for key in ("one", "two", "prefetched")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", pytest.param("celery-5.6", marks=VERIFY), NEWEST])
+def test_a_message_that_a_threads_pool_has_is_run_once(
+    celery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """Older Celery runs what waits in the pool, newer gives it back: never both."""
+    broker = empty_broker.url()
+    config = {"worker_prefetch_multiplier": 4, "worker_disable_prefetch": False}
+    pod = worker(make_pod, broker, celery, pool="threads", grace=60.0, config=config).wait_for("/readyz")
+    for key in ("one", "two", "three"):
+        send(broker, "endings.rest", key, 4.0)
+    for key in ("one", "two"):
+        wait_for_entries(ledger, f"{key}.begin", 1)
+    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the pool holds the third")
+    pod.signal(signal.SIGTERM)
+    assert pod.ended(timeout=30.0) == 0
+    assert [ledger.llen(key) for key in ("one", "two")] == [1, 1]
+    assert ledger.llen("three") + len(waiting(broker)) == 1
+
+
+@pytest.mark.parametrize(
+    ("celery", "pool"),
+    [
+        ("celery-5.3", "prefork"),
+        (NEWEST, "threads"),
+        *(pytest.param(NEWEST, pool, marks=VERIFY) for pool in ("prefork", "gevent", "eventlet")),
+    ],
+)
+def test_rabbitmq_gets_heartbeats_while_a_task_is_waited_for(
+    celery: str, pool: str, make_pod: PodMaker, rabbit: RabbitServer, ledger: Redis
+) -> None:
+    """Without them it closes the connection and gives the task to another worker, while it runs here."""
+    broker = rabbit.url()
+    config = {"broker_heartbeat": 2}
+    pod = worker(make_pod, broker, celery, pool=pool, grace=60.0, config=config).wait_for("/readyz")
+    send(broker, "endings.rest", "long", 12.0)
+    wait_for_entries(ledger, "long.begin", 1)
+    pod.signal(signal.SIGTERM)
+    assert pod.ended(timeout=30.0) == 0
+    assert ledger.llen("long") == 1
+    assert waiting(broker) == [], "the task was given back although it has ended"
+
+
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=VERIFY)])
+def test_a_broker_that_hangs_at_the_deadline_still_has_the_message(
+    pool: str, make_pod: PodMaker, tmp_path: Path, ledger: Redis
+) -> None:
+    with RedisServer(folder=tmp_path / "hanging") as broker:
+        pod = worker(make_pod, broker.url(), pool=pool).wait_for("/readyz")
+        send(broker.url(), "endings.rest", "hung", 60.0)
+        wait_for_entries(ledger, "hung.begin", 1)
+        broker.signal(signal.SIGSTOP)
+        end(pod)
+        broker.signal(signal.SIGCONT)
+        with Redis.from_url(broker.url()) as client:
+            wait_until(
+                lambda: client.llen("celery") + client.hlen("unacked") == 1, timeout=5.0, what="one message is there"
+            )
+        assert "Unrecoverable error" not in pod.output()
+
+
+REQUEUE: dict[str, Any] = {"shutdownMode": "Requeue"}
+
+
+@pytest.mark.parametrize(
+    ("celery", "transport"),
+    [
+        ("celery-5.5", "redis"),
+        (NEWEST, "redis"),
+        *(pytest.param(version, "amqp", marks=VERIFY) for version in ("celery-5.5", "celery-5.6", NEWEST)),
+        pytest.param("celery-5.6", "redis", marks=VERIFY),
+    ],
+)
+def test_requeue_waits_a_bounded_time_and_puts_the_rest_back(
+    celery: str, transport: str, make_pod: PodMaker, empty_broker: RedisServer, rabbit: RabbitServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url() if transport == "redis" else rabbit.url()
+    pod = worker(make_pod, broker, celery, grace=14.0, **REQUEUE).wait_for("/readyz")
+    assert pod.status()["effective"]["worker_soft_shutdown_timeout"] == 4.0
+    send(broker, "endings.rest", "short", 2.0)
+    send(broker, "endings.rest", "long", 60.0)
+    wait_for_entries(ledger, "short.begin", 1)
+    wait_for_entries(ledger, "long.begin", 1)
+
+    took = end(pod, grace=14.0)
+
+    assert waiting(broker) == ["endings.rest long"]
+    assert ledger.llen("short") == 1
+    assert took > 4.0, "the short task had its time"
+
+
+def test_requeue_names_the_tasks_that_it_loses(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
+    pod = worker(make_pod, empty_broker.url(), grace=12.0, **REQUEUE).wait_for("/readyz")
+    send(empty_broker.url(), "endings.early", "early", 60.0)
+    wait_for_entries(ledger, "early.begin", 1)
+    end(pod, grace=12.0)
+    assert "endings.early[" in pod.output().partition("LOST unless")[2].splitlines()[0]
+    assert waiting(empty_broker.url()) == []
+
+
+def test_a_shortened_deadline_ends_the_soft_shutdown(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, grace=300.0, **REQUEUE).wait_for("/readyz")
+    send(broker, "endings.rest", "long", 60.0)
+    wait_for_entries(ledger, "long.begin", 1)
+    started = time.monotonic()
+    pod.signal(signal.SIGTERM)
+    assert tell_deadline(pod, 12.0).status_code == 204
+    pod.ended(timeout=12.0)
+    assert time.monotonic() - started < 12.0
+    assert waiting(broker) == ["endings.rest long"]
+
+
+@pytest.mark.parametrize(("celery", "pool", "why"), [("celery-5.4", "prefork", "5.5"), (NEWEST, "threads", "prefork")])
+def test_requeue_is_refused_where_celery_or_the_pool_cannot(
+    celery: str, pool: str, why: str, make_pod: PodMaker, empty_broker: RedisServer
+) -> None:
+    pod = worker(make_pod, empty_broker.url(), celery, pool=pool, **REQUEUE)
+    assert pod.ended() == 78
+    message = pod.termination_message()
+    assert message["reason"] == "ConfigInvalid"
+    assert "Requeue" in message["message"]
+    assert why in message["message"]

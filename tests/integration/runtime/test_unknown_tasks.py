@@ -1,0 +1,212 @@
+"""During a rollout an old worker keeps tasks that it does not know for the new ones, unchanged."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from typing import Any, cast
+
+import httpx
+import kombu
+import pytest
+from redis import Redis
+
+from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.pods import Pod, send, wait_for_entries
+from tests.integration.servers import RabbitServer, RedisServer, wait_until
+
+HEADER = "celery-operator-unknown-since"
+VERSIONS = ["celery-5.7", *(pytest.param(f"celery-5.{minor}", marks=pytest.mark.verify) for minor in (3, 4, 5, 6))]
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Both brokers, empty."""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("empty_broker")
+        return server.url()
+    rabbit: RabbitServer = request.getfixturevalue("rabbit")
+    with kombu.Connection(rabbit.url()) as connection:
+        queue = kombu.Queue("celery", kombu.Exchange("celery"), "celery", channel=connection.channel())
+        queue.declare()
+        queue.purge()
+    return rabbit.url()
+
+
+def pod_of(app: str, make_pod: PodMaker, url: str, backend: str, **options: Any) -> Pod:
+    """A worker with results."""
+    env = {"CELERY_OPERATOR_RESULT_BACKEND_DISABLED": "0", "CELERY_OPERATOR_RESULT_BACKEND_URL": backend}
+    return make_pod(broker=url, app=app, env=env, **options).start().wait_for("/readyz")
+
+
+def produce(pod: Pod, url: str, backend: str, case: str, *keys: str) -> None:
+    """Send a case of renewed.py's with the pod's own Celery."""
+    subprocess.run(
+        [str(pod._python), "renewed.py", case, *keys],
+        cwd=pod._applications,
+        env={"CELERY_BROKER_URL": url, "CELERY_RESULT_BACKEND": backend, "LEDGER_URL": "redis://unused"},
+        check=True,
+        timeout=60,
+    )
+
+
+def arrivals(ledger: Redis, key: str) -> list[dict[str, Any]]:
+    """What renewed.look saw."""
+    return [json.loads(cast("bytes", entry)) for entry in ledger.lrange(key, 0, -1)]
+
+
+@pytest.mark.parametrize("celery", VERSIONS)
+def test_an_unknown_task_waits_for_the_worker_that_knows_it(
+    celery: str, url: str, make_pod: PodMaker, ledger: Redis, ledger_server: RedisServer
+) -> None:
+    backend = ledger_server.url(3)
+    old = pod_of("shop", make_pod, url, backend, celery=celery)
+    for case in ("plain", "eta", "chain", "chord"):
+        produce(old, url, backend, case, case)
+    sent = time.time()
+    wait_until(lambda: old.status()["unknownTasksRequeued"] >= 6, timeout=20.0, what="six messages are put back")
+    assert "runtime hook failed" not in str(old.status()["warnings"])
+
+    new = pod_of("renewed", make_pod, url, backend, celery=celery)
+    wait_until(lambda: ledger.llen("plain") == 1, timeout=60.0, what="plain")
+    wait_until(lambda: ledger.llen("eta") == 1, timeout=60.0, what="eta")
+    wait_until(lambda: ledger.llen("chain") == 2, timeout=60.0, what="chain")
+    wait_until(lambda: ledger.lrange("chord.sum", 0, -1) == [b"6"], timeout=60.0, what="chord")
+    assert (ledger.llen("chain.record"), ledger.llen("chord")) == (1, 3)
+    assert arrivals(ledger, "eta")[0]["at"] >= sent + 3.0
+    assert old.output().count("does not know the task renewed.look") == 1
+    assert "Received unregistered task" not in old.output()
+
+    old.signal(signal.SIGTERM)
+    old.ended()
+    produce(new, url, backend, "plain", "known")
+    wait_for_entries_of_json(ledger, "known", 1)
+    (waited,), (known,) = arrivals(ledger, "plain"), arrivals(ledger, "known")
+    assert_same_message(waited, known)
+
+
+def wait_for_entries_of_json(ledger: Redis, key: str, count: int) -> None:
+    """Wait until the list has so many entries."""
+    wait_until(lambda: ledger.llen(key) >= count, timeout=20.0, what=key)
+
+
+def assert_same_message(waited: dict[str, Any], known: dict[str, Any]) -> None:
+    """Apart from identity, time, the key and our header, a message that waited looks as one that did not."""
+    own = {"id", "root_id", "correlation_id", "at", "expires", "args", "argsrepr", "reply_to", "headers"}
+    assert {name: value for name, value in waited.items() if name not in own} == {
+        name: value for name, value in known.items() if name not in own
+    }
+    assert waited["priority"] == 3
+    assert waited["expires"]
+    assert set(waited["headers"] or {}) - set(known["headers"] or {}) <= {HEADER}
+
+
+def send_unknown(url: str, since: float | None = None) -> None:
+    """A message that no application knows, first met at ``since``."""
+    headers = {"lang": "py", "task": "nobody.knows", "id": "1", "root_id": "1", "parent_id": None, "group": None}
+    if since is not None:
+        headers[HEADER] = repr(since)
+    with kombu.Connection(url) as connection:
+        kombu.Producer(connection).publish(
+            [[], {}, {}], exchange="celery", routing_key="celery", headers=headers, serializer="json",
+            declare=[kombu.Queue("celery", kombu.Exchange("celery"), "celery")],
+        )  # fmt: skip
+
+
+def test_after_ten_minutes_celery_handles_it(url: str, make_pod: PodMaker) -> None:
+    pod = make_pod(broker=url).start().wait_for("/readyz")
+    send_unknown(url, since=time.time() - 601.0)
+    wait_until(lambda: "Received unregistered task" in pod.output(), timeout=10.0, what="Celery's handling")
+    assert pod.status()["unknownTasksRequeued"] == 0
+
+
+def test_the_time_of_the_first_meeting_survives(make_pod: PodMaker, empty_broker: RedisServer) -> None:
+    """Another worker may have met it before: the window is the message's, not the worker's."""
+    pod = make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
+    send_unknown(empty_broker.url(), since=time.time() - 592.0)
+    wait_until(lambda: "Received unregistered task" in pod.output(), timeout=25.0, what="Celery's handling")
+    assert pod.status()["unknownTasksRequeued"] in (1, 2)
+
+
+def test_what_the_broker_does_not_take_stays_unacknowledged(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """A Redis without memory refuses the copy: the message stays where it is until there is room."""
+    old = make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
+    with empty_broker.client() as broker:
+        send(empty_broker.url(), "renewed.look", "kept")
+        wait_until(lambda: broker.hlen("unacked") == 1, timeout=10.0, what="the message is held")
+        broker.config_set("maxmemory", "1")
+        try:
+            wait_until(lambda: "could not be put back" in old.output(), timeout=20.0, what="the refusal")
+            assert broker.hlen("unacked") == 1
+            assert old.status()["unknownTasksRequeued"] == 0
+        finally:
+            broker.config_set("maxmemory", "0")
+    make_pod(broker=empty_broker.url(), app="renewed").start().wait_for("/readyz")
+    wait_until(lambda: ledger.llen("kept") == 1, timeout=60.0, what="the task runs")
+
+
+def test_a_refused_copy_stays_unacknowledged_on_rabbitmq(make_pod: PodMaker, rabbit: RabbitServer) -> None:
+    """A user who may not publish to the default exchange: nothing is lost, everything else goes on."""
+    limit_user(rabbit, "clerk", write="^(celery|celeryev|.*pidbox)$")
+    url = rabbit.url().replace("shop:", "clerk:")
+    pod = make_pod(broker=url).start().wait_for("/readyz")
+    send_unknown(rabbit.url())
+    wait_until(lambda: "could not be put back" in pod.output(), timeout=20.0, what="the refusal")
+    pod.signal(signal.SIGTERM)
+    assert pod.ended() == 0
+    with kombu.Connection(rabbit.url()) as connection:
+        queue = kombu.Queue("celery", channel=connection.channel())
+        message = queue.get()
+        assert message is not None
+        message.ack()
+
+
+def limit_user(rabbit: RabbitServer, name: str, write: str) -> None:
+    """A user with the same password who may write to what ``write`` matches."""
+    with httpx.Client(base_url=rabbit.management_url(), trust_env=False) as api:
+        api.put(f"/api/users/{name}", json={"password": rabbit.password, "tags": ""}).raise_for_status()
+        rights = {"configure": ".*", "write": write, "read": ".*"}
+        api.put(f"/api/permissions/%2F/{name}", json=rights).raise_for_status()
+
+
+def test_a_worker_that_stops_hands_it_back_at_once(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """Not only at the end of a drain that may take an hour."""
+    pod = make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
+    send(empty_broker.url(), "shop.rest", "rested", 8.0)
+    wait_for_entries(ledger, "rested.begin", 1)
+    send_unknown(empty_broker.url())
+    with empty_broker.client() as broker:
+        wait_until(lambda: broker.hlen("unacked") == 1, timeout=10.0, what="the message is held")
+        pod.signal(signal.SIGTERM)
+        wait_until(lambda: broker.llen("celery") == 1, timeout=4.0, what="the message is back")
+    assert pod.running
+    assert ledger.llen("rested") == 0
+    assert pod.ended() == 0
+    assert ledger.llen("rested") == 1
+
+
+def test_unknown_tasks_do_not_use_up_the_prefetch(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
+    pod = make_pod(broker=empty_broker.url(), settings={"taskDelivery": "AtLeastOnce"}).start().wait_for("/readyz")
+    for _ in range(20):
+        send_unknown(empty_broker.url())
+    wait_until(lambda: pod.status()["held"] == 20, timeout=10.0, what="twenty messages held")
+    send(empty_broker.url(), "shop.record", "known")
+    wait_for_entries(ledger, "known", 1, timeout=2.0)
+
+
+@pytest.mark.parametrize("pool", ["threads", "solo", "gevent", pytest.param("eventlet", marks=pytest.mark.verify)])
+def test_other_pools(pool: str, make_pod: PodMaker, empty_broker: RedisServer) -> None:
+    pod = make_pod(broker=empty_broker.url(), settings={"pool": pool}).start().wait_for("/readyz")
+    send_unknown(empty_broker.url())
+    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= 2, timeout=30.0, what="put back twice")
+    with empty_broker.client() as broker:
+        wait_until(
+            lambda: broker.llen("celery") + cast("int", broker.hlen("unacked")) == 1, timeout=5.0, what="one copy"
+        )
+    assert "runtime hook failed" not in str(pod.status()["warnings"])
