@@ -148,7 +148,7 @@ def _cell(one: Result | None) -> str:
         return NOT_MEASURED
     runs, twice = one["second_runs"], one["unexplained_second_runs"]
     words = [f"{one['lost']} of {one['sent']} lost" if one["lost"] else f"none of {one['sent']} lost"]
-    if one["lost"] and one["left_in_broker"]:
+    if one["lost"] and one.get("left_in_broker"):
         words[0] += f" (the broker still held {one['left_in_broker']})"
     if runs:
         words.append(

@@ -29,6 +29,7 @@ class Space:
 
     def __init__(self, api: Api, kubeconfig: Path, name: str) -> None:
         self.api = api
+        self.kubeconfig = kubeconfig
         self.name = name
         self.kubectl = Kubectl(tool("kubectl"), kubeconfig, namespace=name)
 

@@ -16,9 +16,11 @@ app = Celery(
         "celery_tasks.tasks.payments",
         "celery_tasks.tasks.load",
         "celery_tasks.tasks.reliability",
+        "celery_tasks.tasks.orders",
         "celery_tasks.tasks.reports",
         "celery_tasks.tasks.pipeline",
         "celery_tasks.tasks.scheduled",
+        *(["celery_tasks.tasks.confirmations"] if settings().release >= 2 else []),
     ],
 )
 app.config_from_object("celery_tasks.config")

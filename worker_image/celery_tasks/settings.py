@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     result_expires_seconds: float = Field(
         default=3600.0, gt=0, description="How long the result backend keeps a result."
     )
+    release: int = Field(
+        default=1, ge=1, description="Which release of the application this is; release 2 has a task more."
+    )
     publish_timeout_seconds: float = Field(
         default=5.0, gt=0, description="The longest the producer waits for the broker or the result backend."
     )

@@ -9,6 +9,7 @@ import weakref
 from queue import Empty
 from typing import Any, Optional, Set
 
+from . import left_behind
 from .guard import harmless
 
 logger = logging.getLogger("celery.operator")
@@ -41,20 +42,24 @@ def _keep_unacked_of_a_lost_connection(transport: Any) -> None:
     """Closing a lost connection with unacknowledged messages raises AttributeError and ends the worker (5.7.0).
 
     The worker gives the connection's resources up first, and then asks the same connection to put those messages
-    back. It cannot: they stay in Redis' hash of unacknowledged messages, as after any other lost connection, and
-    return after the visibility timeout.
+    back. It cannot: they stay in Redis' hash of unacknowledged messages, until the next connection gives them back.
     """
     original = transport.QoS.restore_unacked
 
     def restore_unacked(self: Any, client: Optional[Any] = None) -> Any:
         if client is None and getattr(self.channel.connection, "client", None) is None:
             logger.warning(
-                "celery-operator: the broker went away with %d unacknowledged messages; they are delivered again "
-                "after the visibility timeout",
+                "celery-operator: the broker went away with %d unacknowledged messages; they are given back when it "
+                "answers again",
                 len(self._delivered),
             )
+            left_behind.remember(self._delivered)
             return None
-        return original(self, client)
+        try:
+            return original(self, client)
+        except self.channel.connection_errors:
+            left_behind.remember(self._delivered)
+            raise
 
     transport.QoS.restore_unacked = restore_unacked
 

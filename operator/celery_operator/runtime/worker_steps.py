@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, List, Optional
 
-from . import holdings, inflight, pool_health, reconnect
+from . import holdings, inflight, left_behind, pool_health, reconnect
 from .guard import harmless
 from .probe_server import ProbeServer
 from .redeliveries import Redeliveries
@@ -97,6 +97,7 @@ def _consumer_step(state: WorkerState) -> Any:
         @harmless
         def start(self, consumer: Any) -> None:
             _cancel(timers)
+            left_behind.give_back(consumer)
             stamp = _stamp(state, consumer)
             stamp()
             state.connected = True

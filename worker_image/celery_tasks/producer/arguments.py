@@ -101,6 +101,13 @@ class ImportantTaskArguments(Arguments):
     duration_seconds: Seconds = 0.1
 
 
+class PlaceOrderArguments(Arguments):
+    """An order; release 2 of the application confirms it with a second task."""
+
+    order_id: Name = Field(examples=["order-18"])
+    latency_seconds: Seconds = 0.1
+
+
 class GenerateReportArguments(Arguments):
     """A report; the same one is written once an hour."""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from celery import Task
 
 from celery_tasks.producer import arguments
-from celery_tasks.tasks import arithmetic, load, mail, payments, pipeline, reliability, reports, scheduled
+from celery_tasks.tasks import arithmetic, load, mail, orders, payments, pipeline, reliability, reports, scheduled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Entry(task=load.long_running, arguments=arguments.LongRunningArguments),
         Entry(task=load.cpu_burn, arguments=arguments.CpuBurnArguments),
         Entry(task=load.io_bound, arguments=arguments.IoBoundArguments),
+        Entry(task=orders.place_order, arguments=arguments.PlaceOrderArguments),
         Entry(task=reports.generate_report, arguments=arguments.GenerateReportArguments),
         Entry(task=pipeline.fetch_data, arguments=arguments.FetchDataArguments),
         Entry(task=scheduled.heartbeat, arguments=arguments.HeartbeatArguments),

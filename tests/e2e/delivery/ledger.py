@@ -1,0 +1,72 @@
+"""Reads the ledger that workers and producer write: every message sent, every start and end of an execution."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import redis
+
+from tests.e2e.delivery.forward import forwarded
+
+STREAM = "ledger:events"
+"""The key that `celery_tasks.ledger` writes to."""
+_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line: `kind` is sent, start, end, revoked or effect; `at` is the writer's clock, seconds since the epoch."""
+
+    kind: str
+    task_id: str
+    at: float
+    host: str = ""
+    execution: str = ""
+    state: str = ""
+    detail: str = ""
+
+
+class Ledger:
+    """One ledger, read from where the last reading stopped."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._last = "-"
+        self._events: dict[str, Event] = {}
+
+    def events(self) -> list[Event]:
+        """Every event so far, oldest first; one that was written twice counts once."""
+        # redis-py types a reply for every client there is; this one decodes and answers at once.
+        entries = cast("list[tuple[str, dict[str, str]]]", self._client.xrange(STREAM, min=self._last, max="+"))
+        for entry_id, fields in entries:
+            self._events.setdefault(fields["event_id"], _event(fields))
+            self._last = f"({entry_id}"
+        return list(self._events.values())
+
+
+@contextlib.contextmanager
+def opened(kubeconfig: Path, namespace: str) -> Iterator[Ledger]:
+    """The ledger of a namespace."""
+    with (
+        forwarded(kubeconfig, namespace, "service/ledger", 6379) as port,
+        contextlib.closing(
+            redis.Redis(host="127.0.0.1", port=port, decode_responses=True, socket_timeout=_TIMEOUT_SECONDS)
+        ) as client,
+    ):
+        yield Ledger(client)
+
+
+def _event(fields: dict[str, str]) -> Event:
+    return Event(
+        kind=fields["kind"],
+        task_id=fields["task_id"],
+        at=float(fields["at"]),
+        host=fields["host"],
+        execution=fields["execution"],
+        state=fields["state"],
+        detail=fields["detail"],
+    )

@@ -1,0 +1,207 @@
+"""The rows: what happens, under which load, on how many pods, and what may come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tests.e2e.delivery import disturbances as happen
+from tests.e2e.delivery.disturbances import Disturbance
+from tests.e2e.delivery.load import Load
+from tests.e2e.delivery.workers import Fleet
+
+SecondRuns = Literal["none", "cut", "reported", "shown"]
+"""none: no execution beyond the first. cut: only of tasks that were cut off. reported: any number. shown: at least one,
+since the row is there to show them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of a row."""
+
+    load: Load
+    fleet: Fleet
+    disturb: Disturbance
+    within: float = 180.0
+    """Seconds after the disturbance; what is not done by then is lost."""
+    silence: float = 60.0
+    """Seconds without any event after which a plain Deployment is given up; longer than any redelivery here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row: `small` runs with every `make test`, `full` is for the published figures."""
+
+    name: str
+    title: str
+    small: Size | None
+    """None: `make test` leaves it out."""
+    full: Size | None = None
+    """None: as small."""
+    second_runs: SecondRuns = "none"
+    redelivered_within: dict[str, float] | None = None
+    """By broker: the longest time from the cut to the next run, in seconds. None: it is not measured."""
+    main_broker: str = "redis"
+    brokers: tuple[str, ...] = ("redis", "rabbitmq")
+    needs_two_nodes: bool = False
+    keeps_pods: bool = False
+    """No pod may be restarted or replaced."""
+    must_note: str | None = None
+    """A count in the bench's notes that must not be 0: otherwise what the row is about has not happened."""
+    plain_loses: bool = False
+    """A plain Deployment is known to lose tasks here: if it does not, the harness is broken."""
+
+
+_MIXED: Final = Load(short=24, long=8, eta=6, chains=4, chords=3, prioritised=6, over_seconds=30)
+_MORE: Final = Load(short=60, long=24, eta=16, chains=10, chords=8, prioritised=16, over_seconds=75)
+_WHILE_ROLLED: Final = Load(short=80, long=12, eta=15, chains=10, chords=8, prioritised=20, over_seconds=240)
+"""Left off when the rollout is over."""
+_BEFORE_OUTAGE: Final = Load(short=16, long=8, eta=4, chains=3, prioritised=4)
+_EIGHT_SLOTS: Final = Fleet(replicas=4, concurrency=2)
+_OUTLASTING: Final = Fleet(replicas=4, concurrency=2, visibility_timeout=60)
+_TWO_PODS: Final = Fleet(replicas=2, concurrency=2)
+_SWEPT: Final = Fleet(replicas=2, concurrency=2, shares_processes=True, visibility_timeout=30)
+_INSPECTED: Final = Fleet(replicas=2, concurrency=4, visibility_timeout=300)
+"""With idle slots: a worker without one takes nothing that could run twice."""
+_KILLED: Final = Load(long=4, long_seconds=(20, 20), short=4)
+
+
+def _deleted(seconds: float) -> Size:
+    return Size(
+        load=Load(long=4, long_seconds=(seconds, seconds)),
+        fleet=Fleet(replicas=2, concurrency=2, grace_seconds=30),
+        disturb=happen.delete_busy_pod,
+    )
+
+
+def _inspected(seconds: float, visibility_timeout: int) -> Size:
+    return Size(
+        load=Load(long=4, long_seconds=(seconds, seconds)),
+        fleet=_INSPECTED,
+        disturb=happen.inspecting_producer(visibility_timeout),
+    )
+
+
+def _away(seconds: float) -> Size:
+    return Size(load=_BEFORE_OUTAGE, fleet=_OUTLASTING, disturb=happen.broker_away(seconds), silence=180)
+
+
+_REVOKED: Final = Load(eta=12, eta_seconds=(120, 130), short=8)
+_ORDERS: Final = Load(orders=600, short_seconds=(0.2, 1.0), over_seconds=150)
+
+ROWS: Final = (
+    Row(
+        name="rolling-update",
+        title="rolling update of 4 pods to a new image, tasks of 1 to 20 s",
+        small=Size(load=_MIXED, fleet=_EIGHT_SLOTS, disturb=happen.rolling_update),
+        full=Size(load=_MORE, fleet=_EIGHT_SLOTS, disturb=happen.rolling_update),
+    ),
+    Row(
+        name="rolling-update-long",
+        title="rolling update of 4 pods, tasks of 45 s",
+        small=None,
+        full=Size(
+            load=Load(long=32, long_seconds=(45, 45)),
+            fleet=_EIGHT_SLOTS,
+            disturb=happen.rolling_update,
+            within=300,
+        ),
+        plain_loses=True,
+    ),
+    Row(
+        name="scale-in",
+        title="scale-in from 6 pods to 2, tasks of 45 s",
+        small=Size(
+            load=Load(long=24, long_seconds=(12, 12)), fleet=Fleet(replicas=6, concurrency=2), disturb=happen.scale_in
+        ),
+        full=Size(
+            load=Load(long=48, long_seconds=(45, 45)),
+            fleet=Fleet(replicas=6, concurrency=4),
+            disturb=happen.scale_in,
+            within=300,
+        ),
+        plain_loses=True,
+    ),
+    Row(
+        name="node-drain",
+        title="`kubectl drain` of one of two nodes, tasks of 1 to 20 s",
+        small=Size(load=_MIXED, fleet=_EIGHT_SLOTS, disturb=happen.drain_node),
+        full=Size(load=_MORE, fleet=_EIGHT_SLOTS, disturb=happen.drain_node),
+        needs_two_nodes=True,
+    ),
+    Row(
+        name="short-grace",
+        title="pod deleted, 30 s of grace, tasks of 120 s",
+        small=_deleted(60),
+        full=_deleted(120),
+        second_runs="cut",
+        redelivered_within={"redis": 3.0, "rabbitmq": 3.0},
+        plain_loses=True,
+    ),
+    Row(
+        name="kill-main",
+        title="SIGKILL to a worker's main process (Redis: visibility timeout 30 s)",
+        small=Size(load=_KILLED, fleet=_SWEPT, disturb=happen.kill_main),
+        second_runs="cut",
+        redelivered_within={"redis": 40.0, "rabbitmq": 10.0},
+        plain_loses=True,
+    ),
+    Row(
+        name="kill-child",
+        title="SIGKILL to one pool process",
+        small=Size(load=_KILLED, fleet=_SWEPT, disturb=happen.kill_child, within=240),
+        second_runs="cut",
+        redelivered_within={"redis": 10.0, "rabbitmq": 10.0},
+        main_broker="rabbitmq",
+        plain_loses=True,
+    ),
+    Row(
+        name="broker-restart",
+        title="the broker is restarted (Redis: visibility timeout 60 s)",
+        small=Size(load=_BEFORE_OUTAGE, fleet=_OUTLASTING, disturb=happen.restart_broker, silence=180),
+        second_runs="reported",
+        keeps_pods=True,
+        main_broker="rabbitmq",
+    ),
+    Row(
+        name="broker-away",
+        title="the broker is away for 3 minutes (Redis: visibility timeout 60 s)",
+        small=_away(30),
+        full=_away(180),
+        second_runs="reported",
+        keeps_pods=True,
+    ),
+    Row(
+        name="revoked",
+        title="ETA tasks are revoked, then every pod is replaced",
+        small=Size(load=_REVOKED, fleet=_TWO_PODS, disturb=happen.revoke_and_roll),
+        must_note="rolledBeforeDue",
+    ),
+    Row(
+        name="new-task",
+        title="rollout to an image whose tasks call a task that the old image does not know",
+        small=Size(load=_ORDERS, fleet=_EIGHT_SLOTS, disturb=happen.roll_to_new_task),
+        must_note="unknownTasksRequeued",
+    ),
+    Row(
+        name="inspecting-producer",
+        title="tasks of 90 s, visibility timeout 300 s, a producer that inspects with the same timeout",
+        small=_inspected(25, 300),
+        full=_inspected(90, 300),
+        brokers=("redis",),
+    ),
+    Row(
+        name="inspecting-producer-5s",
+        title="the same with a producer whose visibility timeout is 5 s, tasks of 25 s or more",
+        small=_inspected(25, 5),
+        full=_inspected(90, 5),
+        second_runs="shown",
+        must_note="redeliveredWhileRunning",
+        brokers=("redis",),
+    ),
+    Row(
+        name="credentials",
+        title="the broker's password is rotated (two accounts)",
+        small=Size(load=_WHILE_ROLLED, fleet=_TWO_PODS, disturb=happen.rotate_credentials),
+    ),
+)
