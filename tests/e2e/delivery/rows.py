@@ -58,7 +58,6 @@ _WHILE_ROLLED: Final = Load(short=80, long=12, eta=15, chains=10, chords=8, prio
 """Left off when the rollout is over."""
 _BEFORE_OUTAGE: Final = Load(short=16, long=8, eta=4, chains=3, prioritised=4)
 _EIGHT_SLOTS: Final = Fleet(replicas=4, concurrency=2)
-_OUTLASTING: Final = Fleet(replicas=4, concurrency=2, visibility_timeout=60)
 _TWO_PODS: Final = Fleet(replicas=2, concurrency=2)
 _SWEPT: Final = Fleet(replicas=2, concurrency=2, shares_processes=True, visibility_timeout=30)
 _INSPECTED: Final = Fleet(replicas=2, concurrency=4, visibility_timeout=300)
@@ -83,7 +82,7 @@ def _inspected(seconds: float, visibility_timeout: int) -> Size:
 
 
 def _away(seconds: float) -> Size:
-    return Size(load=_BEFORE_OUTAGE, fleet=_OUTLASTING, disturb=happen.broker_away(seconds), silence=180)
+    return Size(load=_BEFORE_OUTAGE, fleet=_EIGHT_SLOTS, disturb=happen.broker_away(seconds), silence=180)
 
 
 _REVOKED: Final = Load(eta=12, eta_seconds=(120, 130), short=8)
@@ -157,15 +156,15 @@ ROWS: Final = (
     ),
     Row(
         name="broker-restart",
-        title="the broker is restarted (Redis: visibility timeout 60 s)",
-        small=Size(load=_BEFORE_OUTAGE, fleet=_OUTLASTING, disturb=happen.restart_broker, silence=180),
+        title="the broker is restarted",
+        small=Size(load=_BEFORE_OUTAGE, fleet=_EIGHT_SLOTS, disturb=happen.restart_broker, silence=180),
         second_runs="reported",
         keeps_pods=True,
         main_broker="rabbitmq",
     ),
     Row(
         name="broker-away",
-        title="the broker is away for 3 minutes (Redis: visibility timeout 60 s)",
+        title="the broker is away for 3 minutes",
         small=_away(30),
         full=_away(180),
         second_runs="reported",
