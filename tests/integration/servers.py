@@ -10,7 +10,9 @@ again: it keeps its port and its data folder, which is how a broker outage is tr
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -35,11 +37,15 @@ class ServerError(RuntimeError):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that was free a moment ago, and that no outgoing connection can get meanwhile.
+
+    The kernel takes those from 32768 on (`net.ipv4.ip_local_port_range`), and Kubernetes its node ports from 30000 on.
+    """
+    while True:
+        port = random.SystemRandom().randrange(12000, 30000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float, what: str, interval: float = 0.02) -> None:

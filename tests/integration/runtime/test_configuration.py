@@ -101,7 +101,7 @@ def test_at_least_once_acknowledges_late(make_pod: PodMaker, empty_broker: Redis
     effective = pod.status()["effective"]
     assert effective["worker_cancel_long_running_tasks_on_connection_loss"] is True
     assert effective["task_retry_on_worker_lost"] is True
-    assert effective["worker_disable_prefetch"] is True
+    assert effective["worker_disable_prefetch"] is False, "the application says how much it prefetches"
 
 
 def test_auto_concurrency_follows_the_cpu_limit_else_the_request(make_pod: PodMaker, empty_broker: RedisServer) -> None:

@@ -17,6 +17,7 @@ ROUTES = {
     "add": "default",
     "multiply": "default",
     "sum_results": "default",
+    "place_order": "default",
     "send_email": "default",
     "unstable_task": "default",
     "long_running": "default",
