@@ -67,7 +67,9 @@ lock: $(READY) ## Write the lock files anew from pyproject.toml and worker_image
 		worker_image/requirements.in -o worker_image/requirements.lock
 
 ##@ Test it
-test: test-unit test-integration test-e2e ## All tests (a real cluster is made where none is up)
+# Node drains need a second node, and kind cannot add one later.
+test test-e2e verify: NODES := 2
+test: test-unit cluster-up test-integration test-e2e ## All tests (a real cluster is made where none is up)
 
 test-unit: $(READY) ## Seconds: pure functions
 	$(PYTEST) -q -m "not verify" tests/unit tests/cluster/tests tests/demo/tests tests/verify/tests
@@ -78,7 +80,7 @@ test-integration: $(READY) ## Minutes: real API server, Redis, RabbitMQ and Cele
 test-e2e: $(READY) images ## Minutes: the operator installed by Helm, real pods, real tasks
 	$(PYTEST) -q -m "not verify" tests/e2e
 
-verify: $(READY) ## Hours: full matrices and long runs, resumable by part (PART=runtime; results are kept)
+verify: $(READY) cluster-up ## Hours: full matrices and long runs, resumable by part (PART=runtime; results are kept)
 	@$(RUN) -m tests.verify $(addprefix --part ,$(PART))
 
 bench: $(READY) images ## Measure the figures in docs/benchmarks.md again
