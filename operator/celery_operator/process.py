@@ -214,7 +214,12 @@ class Operator:
             self._queue.add(key)
 
     def _enqueue_at_once(self, key: ClusterKey) -> None:
-        """For news that lose their worth within seconds, also of pods whose CeleryCluster is gone."""
+        """For news that lose their worth within seconds, also of pods whose CeleryCluster is gone.
+
+        They do not wait for a pass that is running; the queue keeps them for a process that does not lead yet.
+        """
+        if self._elector.holds():
+            self._reconciler.tell_deadlines(key)
         self._queue.add(key, immediate=True)
 
     def _forget(self, key: ClusterKey) -> None:

@@ -52,8 +52,8 @@ class Strategy(ApiModel):
     max_unavailable: CountOrPercent | None = None
     """Pods that may be missing during a rollout; 0 when absent, so that a rollout costs no capacity."""
     progress_deadline: Duration | None = None
-    """Time without progress after which a rollout counts as failed; the old pods go on working. 10m when absent, or as
-    long as the startup probe waits."""
+    """Time without progress after which a rollout counts as failed; the old pods go on working. When absent, as long as
+    an old pod may take to end (the grace period) and a new one to start (probes.startup), and 10m at least."""
 
 
 class DisruptionBudget(ApiModel):

@@ -115,8 +115,8 @@ class WorkerGroup(ApiModel):
             ),
             Cel(
                 "!has(self.shutdown) || !has(self.shutdown.mode) || self.shutdown.mode != 'Requeue' || "
-                "!has(self.pool) || self.pool in ['prefork', 'custom']",
-                "shutdown.mode Requeue needs the prefork pool: others cannot give back a task that runs; use Drain",
+                "!has(self.pool) || self.pool == 'prefork'",
+                "shutdown.mode Requeue needs the prefork pool: others cannot end a single task; use Drain",
             ),
         )
     )
@@ -151,7 +151,8 @@ class WorkerGroup(ApiModel):
     shutdown: Shutdown | None = None
     """What happens to running tasks when a pod is told to end."""
     strategy: Strategy | None = None
-    """How a rollout replaces the group's pods."""
+    """How a rollout replaces the group's pods. Those that are finishing their tasks do not count, so with long tasks a
+    rollout may need room for twice the pods."""
     disruption_budget: DisruptionBudget | None = None
     """How many pods a node drain may take at a time."""
     probes: Probes | None = None

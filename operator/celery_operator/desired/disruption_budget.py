@@ -23,6 +23,21 @@ def wanted(group: WorkerGroup) -> bool:
     return replicas(group) > 1 or budget.max_unavailable is not None or budget.min_available is not None
 
 
+def evictable(group: WorkerGroup) -> int:
+    """Pods that may be missing at a time when all are healthy, as Kubernetes counts: percentages are rounded up.
+
+    All of them where the group has no budget (kubernetes/pkg/controller/disruption, getExpectedPodCount).
+    """
+    pods = replicas(group)
+    if not wanted(group):
+        return pods
+    budget = group.disruption_budget or DisruptionBudget()
+    if budget.min_available is not None:
+        return max(0, pods - _count(budget.min_available, pods))
+    missing = _DEFAULT_MAX_UNAVAILABLE if budget.max_unavailable is None else budget.max_unavailable
+    return min(pods, _count(missing, pods))
+
+
 def build(cluster: CeleryCluster, group: WorkerGroup) -> dict[str, Any]:
     """The PodDisruptionBudget, named like the Deployment whose pods it selects.
 
@@ -52,3 +67,8 @@ def build(cluster: CeleryCluster, group: WorkerGroup) -> dict[str, Any]:
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
+
+
+def _count(asked: int | str, pods: int) -> int:
+    """A number of pods or a percentage of them, which the CRD's schema keeps to `0%` to `100%`."""
+    return asked if isinstance(asked, int) else -(-int(asked.removesuffix("%")) * pods // 100)

@@ -28,6 +28,16 @@ def read(template: dict[str, Any]) -> Kept | None:
     return None if volume is None else Kept(volume=volume, mingle=_mingle(template))
 
 
+def to_keep(live: Kept, applied: Kept | None) -> Kept | None:
+    """What a child keeps of what follows; None where it must not, and gets what is desired.
+
+    What our last apply got, if that is known: a change since then is drift. A mingle value that the launcher does not
+    know is drift in any case.
+    """
+    kept = live if applied is None else applied
+    return kept if kept.mingle in (None, launch_settings.MINGLE_ON, launch_settings.MINGLE_OFF) else None
+
+
 def template_hash(template: dict[str, Any], *, mingle_follows: bool) -> str:
     """The hash of a pod template without what follows, so that it alone changes no hash.
 

@@ -38,6 +38,9 @@ _LEAST_VISIBILITY_SECONDS: Final = 3600
 
 _VISIBILITY_MARGIN_SECONDS: Final = 60
 
+_WITHOUT_VISIBILITY: Final = ("amqp", "amqps", "pyamqp", "py-amqp")
+"""Brokers that deliver again when a connection ends, not after a time. A URL in a Secret may be of any kind."""
+
 
 def worker(cluster: CeleryCluster, group: WorkerGroup) -> dict[str, Any]:
     """The settings of a worker of the group."""
@@ -123,8 +126,18 @@ def least_visibility_timeout(spec: CeleryClusterSpec) -> int:
     return math.ceil(max(tasks, default=0)) + max(graces) + _VISIBILITY_MARGIN_SECONDS
 
 
-def visibility_timeout(spec: CeleryClusterSpec) -> int:
-    """The visibility timeout on Redis in seconds, where nobody set one."""
+def has_visibility_timeout(spec: CeleryClusterSpec) -> bool:
+    """Whether the broker may be one that delivers again what is not acknowledged after some time."""
+    return (spec.broker.url or "").partition("://")[0] not in _WITHOUT_VISIBILITY
+
+
+def visibility_timeout(spec: CeleryClusterSpec) -> int | None:
+    """The visibility timeout on Redis in seconds, where nobody set one; None where the broker has none.
+
+    It follows from the times of all groups, and a change of it rolls all pods: for nothing, on RabbitMQ.
+    """
+    if not has_visibility_timeout(spec):
+        return None
     return max(_LEAST_VISIBILITY_SECONDS, least_visibility_timeout(spec))
 
 

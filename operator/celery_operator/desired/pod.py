@@ -38,8 +38,8 @@ class Surroundings:
     """What a child (by name) keeps, because nothing but what follows would change."""
     redis_secret_uid: str | None = None
     """Identity of the managed Redis' password: a new password must reach every pod."""
-    references_hash: str | None = None
-    """Of the data that pods read from Secrets and ConfigMaps at their start: a rotated credential rolls them."""
+    references_hashes: Mapping[str, str] = field(default_factory=dict)
+    """By child: of the data that its pods read from Secrets and ConfigMaps: a rotated credential rolls them."""
 
     def runtime_volume(self, cluster: str, child: str) -> dict[str, Any]:
         """The volume with the runtime for a child of the cluster."""
@@ -75,7 +75,7 @@ def template(
 
     Raises MergeError when a `podTemplate` cannot be merged or sets what the operator owns.
     """
-    metadata = _metadata(cluster, container, surroundings)
+    metadata = _metadata(cluster, container, child, surroundings)
     base = {"metadata": metadata, "spec": _spec(cluster, container, child, surroundings)}
     own = f"spec.{container.component}" if container.group is None else f"spec.workers[{container.group}]"
     for source, where in (
@@ -100,15 +100,17 @@ def _for_component(patch: dict[str, Any], component: str) -> dict[str, Any]:
     return {**patch, "spec": {**patch["spec"], "containers": kept}}
 
 
-def _metadata(cluster: CeleryCluster, container: CeleryContainer, surroundings: Surroundings) -> dict[str, Any]:
+def _metadata(
+    cluster: CeleryCluster, container: CeleryContainer, child: str, surroundings: Surroundings
+) -> dict[str, Any]:
     spec = cluster.spec
     pod_labels = {**(spec.pod_labels or {}), **labels(cluster, container.component, container.group)}
     annotations = {**(spec.pod_annotations or {}), **container.annotations}
     annotations["kubectl.kubernetes.io/default-container"] = container.component
     if surroundings.redis_secret_uid is not None:
         annotations[RESTARTED_BY] = surroundings.redis_secret_uid
-    if surroundings.references_hash is not None:
-        annotations[REFERENCES_HASH_ANNOTATION] = surroundings.references_hash
+    if child in surroundings.references_hashes:
+        annotations[REFERENCES_HASH_ANNOTATION] = surroundings.references_hashes[child]
     return {"labels": pod_labels, "annotations": annotations}
 
 
@@ -147,7 +149,7 @@ def _container(cluster: CeleryCluster, container: CeleryContainer) -> dict[str, 
         "env": _environment(cluster, container),
         "securityContext": _container_security(cluster),
         "volumeMounts": mounts,
-        **probes.build(container.probes),
+        **probes.build(container.probes, container.grace_seconds),
     }
     port = launch_settings.probe_port(container.probes)
     if port is not None:

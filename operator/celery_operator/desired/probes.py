@@ -11,6 +11,10 @@ PORT_NAME: Final = "probes"
 _TIMEOUT_SECONDS: Final = 5
 """An answer takes milliseconds, and 40 ms while a task holds the interpreter; the rest is for a throttled CPU."""
 
+_LAST_SECONDS: Final = 60
+"""Between SIGTERM and SIGKILL of a container whose probe failed: what hangs does not finish its tasks either, and would
+hide them for the whole grace period."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Probe:
@@ -27,14 +31,18 @@ _READINESS: Final = _Probe(path="/readyz", period=5, failures=12)
 """Readiness gives up late (60 s): a ReplicaSet that shrinks deletes NotReady pods first, busy or not."""
 
 
-def build(probes: Probes | None) -> dict[str, Any]:
-    """The container's probes; empty when they are disabled."""
+def build(probes: Probes | None, grace_seconds: int) -> dict[str, Any]:
+    """The container's probes; empty when they are disabled. A failed one shortens the pod's grace period, in seconds.
+
+    Not that of readiness, which ends nothing: the API server refuses it there.
+    """
     if probes is not None and probes.disabled:
         return {}
     asked = probes or Probes()
+    ends = {"terminationGracePeriodSeconds": min(grace_seconds, _LAST_SECONDS)}
     return {
-        "startupProbe": _manifest(_STARTUP, asked.startup),
-        "livenessProbe": _manifest(_LIVENESS, asked.liveness),
+        "startupProbe": _manifest(_STARTUP, asked.startup) | ends,
+        "livenessProbe": _manifest(_LIVENESS, asked.liveness) | ends,
         "readinessProbe": _manifest(_READINESS, asked.readiness),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
 from celery_operator.api.rollout import Strategy
 from celery_operator.api.scalars import seconds
 from celery_operator.api.workers import WorkerGroup
@@ -47,7 +47,7 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
         ),
         "spec": {
             "replicas": replicas(group),
-            "progressDeadlineSeconds": progress_deadline(group),
+            "progressDeadlineSeconds": progress_deadline(cluster.spec, group),
             "selector": {"matchLabels": selector(cluster, COMPONENT, group.name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(group.strategy)},
             "template": template,
@@ -60,12 +60,16 @@ def replicas(group: WorkerGroup) -> int:
     return 1 if group.replicas is None else group.replicas
 
 
-def progress_deadline(group: WorkerGroup) -> int:
-    """Seconds without progress after which a rollout has failed: as asked, else not before a start may have failed."""
+def progress_deadline(spec: CeleryClusterSpec, group: WorkerGroup) -> int:
+    """Seconds without progress after which a rollout has failed: as asked, else not before a start may have failed.
+
+    On a full cluster a new pod finds its place only when an old one has ended, so that time is granted as well.
+    """
     asked = group.strategy.progress_deadline if group.strategy is not None else None
     if asked is not None:
         return math.ceil(seconds(asked))
-    return max(_PROGRESS_SECONDS, probes.startup_seconds(group.probes))
+    end_and_start = launch_settings.grace_period(spec, group) + probes.startup_seconds(group.probes)
+    return max(_PROGRESS_SECONDS, end_and_start)
 
 
 def _container(cluster: CeleryCluster, group: WorkerGroup, name: str, surroundings: Surroundings) -> CeleryContainer:

@@ -150,7 +150,7 @@ def _strip_pod(manifest: Manifest) -> dict[str, Any]:
     kept = {
         "volumes": [volume for volume in spec.get("volumes", []) if "configMap" in volume],
         "containers": [
-            {key: container[key] for key in ("name", "ports") if key in container}
+            {key: container[key] for key in ("name", "ports", "lifecycle") if key in container}
             for container in spec.get("containers", [])
         ],
         **{key: spec[key] for key in ("nodeName", "terminationGracePeriodSeconds") if key in spec},

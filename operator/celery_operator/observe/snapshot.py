@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from celery_operator.api.cluster import CeleryCluster
+from celery_operator.desired.following import Kept
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.objects import Manifest, ObjectRef
 
@@ -16,6 +17,8 @@ class Applied:
 
     desired: str
     live: str
+    follows: Kept | None = None
+    """What came back of what follows (see `desired.following`): from then on a change of it is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,8 @@ class Snapshot:
     pods: tuple[Manifest, ...] = ()
     runtime: Runtime
     missing_references: tuple[str, ...] = ()
-    references_hash: str | None = None
-    """Of the data that pods read from Secrets and ConfigMaps; None where they read none."""
+    references_hashes: Mapping[str, str] = field(default_factory=dict)
+    """By child: of the data that its pods read from Secrets and ConfigMaps; without those that read none."""
     redis_secret: Manifest | None = None
     """The managed Redis' Secret without its data."""
     applied: Mapping[tuple[ObjectRef, str], Applied] = field(default_factory=dict)

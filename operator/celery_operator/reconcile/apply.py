@@ -9,10 +9,11 @@ from collections import defaultdict
 from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import managed_redis
+from celery_operator.desired import following, managed_redis
+from celery_operator.desired.following import Kept
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, Conflict, Invalid
-from celery_operator.kube.objects import SECRET, Manifest, ObjectRef
+from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Manifest, ObjectRef
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.snapshot import Applied
@@ -127,7 +128,9 @@ class Applier:
             _LOG.debug("%s changed while it was created: %s", step.ref, error)
         result = strip(result)
         self._cache.put(result)
-        return Applied(desired=step.desired, live=live_digest(result)) if owned else None
+        if not owned:
+            return None
+        return Applied(desired=step.desired, live=live_digest(result), follows=_follows(result))
 
     async def _check(self, step: Apply) -> None:
         """After a refusal: raise _Outdated when it was only about another object than the plan meant."""
@@ -170,6 +173,11 @@ def _bound(step: Apply, cache: ObjectCache | None = None) -> Manifest:
     if uid is None and cache is not None:
         uid = _uid(cache.get(step.ref))  # created a moment ago, by this very plan
     return step.manifest if uid is None else {**step.manifest, "metadata": {**step.manifest["metadata"], "uid": uid}}
+
+
+def _follows(live: Manifest) -> Kept | None:
+    template = live["spec"]["template"] if ObjectRef.of(live).kind in (DEPLOYMENT, STATEFUL_SET) else None
+    return None if template is None else following.read(template)
 
 
 def _uid(live: Manifest | None) -> str | None:

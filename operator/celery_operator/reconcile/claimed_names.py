@@ -64,7 +64,9 @@ _WORKER_OPTIONS: Final = _OPTIONS | {
     "PURGE": None,
     "OPTIMIZATION": "optimization",
     "PREFETCH_MULTIPLIER": "prefetchMultiplier",
+    "DISABLE_PREFETCH": "prefetchMultiplier",
     "CONCURRENCY": "concurrency",
+    "AUTOSCALE": "concurrency",
     "POOL": "pool",
     "TASK_EVENTS": "taskEvents",
     "TIME_LIMIT": "timeLimit",
@@ -72,6 +74,7 @@ _WORKER_OPTIONS: Final = _OPTIONS | {
     "MAX_TASKS_PER_CHILD": "maxTasksPerChild",
     "MAX_MEMORY_PER_CHILD": "maxMemoryPerChild",
     "QUEUES": "queues",
+    "EXCLUDE_QUEUES": "queues",
     "WITHOUT_MINGLE": "mingle",
 }
 _BEAT_OPTIONS: Final = _OPTIONS | {
@@ -102,12 +105,12 @@ IGNORED_VARIABLES: Final = {
     "APP": "spec.app",
     "BROKER_URL": "spec.broker",
     "RESULT_BACKEND": "spec.resultBackend",
+    "LOADER": None,
+    "CONFIG_MODULE": None,
 }
-"""Celery's command line reads them as -A, -b and --result-backend. Applications have variables of these names for
-themselves, so the launcher keeps Celery from reading them; the field says what counts."""
-
-READ_VARIABLES: Final = {"LOADER": "--loader", "CONFIG_MODULE": "--config", "WORKDIR": "--workdir"}
-"""Read by Celery's command line as options that have no field."""
+"""Celery's command line reads them as -A, -b, --result-backend, --loader and --config. Applications have variables of
+these names for themselves, so the launcher keeps Celery from reading them; the field, if there is one, says what
+counts."""
 
 
 def problems(cluster: CeleryCluster) -> Iterator[str]:
@@ -126,18 +129,16 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
 
 
 def warnings(cluster: CeleryCluster) -> Iterator[str]:
-    """Variables that Celery's command line reads by accident."""
+    """Variables that Celery's command line would read by accident."""
     for path, name in _variables(cluster):
-        if name in IGNORED_VARIABLES:
-            yield (
-                f"{path}[{name}] does not reach Celery, whose command line would read it: {IGNORED_VARIABLES[name]} "
-                "counts; rename it if the application does not need it"
-            )
-        elif name in READ_VARIABLES:
-            yield (
-                f"{path}[{name}] is read by Celery's command line as {READ_VARIABLES[name]}; rename it if it was meant "
-                "for the application"
-            )
+        if name not in IGNORED_VARIABLES:
+            continue
+        field = IGNORED_VARIABLES[name]
+        counts = "" if field is None else f": {field} counts"
+        yield (
+            f"{path}[{name}] does not reach Celery, whose command line would read it{counts}; rename it if the "
+            "application does not need it"
+        )
 
 
 def _variables(cluster: CeleryCluster) -> Iterator[tuple[str, str]]:

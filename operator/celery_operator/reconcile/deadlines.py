@@ -47,12 +47,17 @@ def find(pods: Iterable[Manifest]) -> tuple[Deadline, ...]:
 
 
 def is_cut(pod: Manifest) -> bool:
-    """Whether somebody gave this terminating pod less time than its template promises."""
+    """Whether this terminating pod has less time than its worker counts with.
+
+    Because somebody gave it less than its template promises, or because a preStop hook uses a part of it up: the
+    kubelet counts from the deletion, the worker from SIGTERM, which comes when the hook has ended.
+    """
     given = pod["metadata"].get("deletionGracePeriodSeconds")
     promised = (pod.get("spec") or {}).get("terminationGracePeriodSeconds")
     if "deletionTimestamp" not in pod["metadata"] or given is None or promised is None:
         return False
-    return bool(given < promised)
+    hooked = any("preStop" in (container.get("lifecycle") or {}) for container in pod["spec"].get("containers") or [])
+    return hooked or bool(given < promised)
 
 
 def _find(pods: Iterable[Manifest]) -> Iterator[Deadline]:

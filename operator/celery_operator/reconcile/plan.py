@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from celery_operator.desired import children, connections, following, names
+from celery_operator.desired.beat_statefulset import COMPONENT
 from celery_operator.desired.digest import digest
-from celery_operator.desired.metadata import REFERENCES_HASH_ANNOTATION, RETAINED_ANNOTATION
+from celery_operator.desired.metadata import REFERENCES_HASH_ANNOTATION, RETAINED_ANNOTATION, TEMPLATE_HASH_ANNOTATION
 from celery_operator.desired.pod import Surroundings
 from celery_operator.desired.runtime_configmap import live_volume
 from celery_operator.desired.strategic_merge import MergeError
@@ -26,7 +27,7 @@ from celery_operator.kube.objects import (
     ObjectRef,
 )
 from celery_operator.observe.cache import live_digest
-from celery_operator.observe.snapshot import Applied, Snapshot
+from celery_operator.observe.snapshot import Snapshot
 from celery_operator.reconcile import problems, rollout, strangers
 from celery_operator.reconcile.rollout import template_hash
 from celery_operator.reconcile.strangers import Stranger, owned
@@ -84,11 +85,11 @@ class Plan:
     leaving: tuple[str, ...] = ()
     """Children whose names are not free yet, because what had them is being deleted, in words."""
     withheld: tuple[Apply, ...] = ()
-    """A change of beat that waits for the workers; it is tried as a dry run with the rest."""
+    """A change of beat's pods that waits for the workers; it is tried as a dry run with the rest."""
     waits_for: tuple[str, ...] = ()
     """What the withheld change waits for, in words."""
     references_changed: bool = False
-    """The workers are replaced because the data of a Secret or ConfigMap changed that they read at their start."""
+    """Pods are replaced because the data of a Secret or ConfigMap changed that they read at their start."""
     held: bool = False
     """Changes of the spec wait, because the cluster is paused."""
     requeue_after: float | None = None
@@ -153,7 +154,9 @@ def _current(snapshot: Snapshot) -> Surroundings:
     secret_uid = None
     if connections.wants_managed_redis(snapshot.cluster.spec):
         secret_uid = "pending" if snapshot.redis_secret is None else str(snapshot.redis_secret["metadata"]["uid"])
-    return Surroundings(runtime=snapshot.runtime, redis_secret_uid=secret_uid, references_hash=snapshot.references_hash)
+    return Surroundings(
+        runtime=snapshot.runtime, redis_secret_uid=secret_uid, references_hashes=snapshot.references_hashes
+    )
 
 
 def _desired(snapshot: Snapshot) -> list[Manifest]:
@@ -166,11 +169,13 @@ def _desired(snapshot: Snapshot) -> list[Manifest]:
         live = snapshot.live.get(ref)
         if live is None or ref.kind not in (DEPLOYMENT, STATEFUL_SET) or not owned(snapshot.cluster, live):
             continue
-        found = following.read(live["spec"]["template"])
-        if found is None or found == following.read(manifest["spec"]["template"]):
+        found, applied = following.read(live["spec"]["template"]), snapshot.applied.get((ref, FIELD_MANAGER))
+        if found is None or template_hash(live) != template_hash(manifest):
             continue
-        if template_hash(live) == template_hash(manifest) and _exists(snapshot, found.volume):
-            kept[ref.name] = found
+        keep = following.to_keep(found, None if applied is None else applied.follows)
+        if keep in (None, following.read(manifest["spec"]["template"])) or not _exists(snapshot, keep.volume):
+            continue
+        kept[ref.name] = keep
     return children.build(snapshot.cluster, replace(current, kept=kept)) if kept else manifests
 
 
@@ -212,28 +217,61 @@ def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
             applies += _applies(snapshot, ref, manifest, live)
     waits_for = _beat_waits_for(snapshot, mine)
     waits = _beat(snapshot) if waits_for else None
+    now = [step for step in applies if step.ref != waits]
+    if waits is not None:
+        now += _beat_repair(snapshot, next(manifest for manifest in mine if ObjectRef.of(manifest) == waits))
     plan = Plan(
-        applies=tuple(step for step in applies if step.ref != waits),
+        applies=tuple(now),
         deletes=tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ())),
         create_redis_secret=connections.wants_managed_redis(snapshot.cluster.spec) and snapshot.redis_secret is None,
         withheld=tuple(step for step in applies if step.ref == waits),
         waits_for=waits_for,
-        references_changed=any(_references_changed(snapshot, step) for step in applies),
+        references_changed=any(_references_changed(snapshot, step) for step in now),
     )
     return _with_strangers(plan, found)
 
 
 def _beat_waits_for(snapshot: Snapshot, desired: list[Manifest]) -> tuple[str, ...]:
-    """What a change of beat's pods has to wait for: its new schedule may name tasks that only new workers know.
+    """What a change of beat's pods has to wait for: its new code may send tasks that only new workers know.
 
-    Nothing, where beat does not change, or does not exist yet.
+    Nothing, where beat does not exist yet, or where nothing changes that it shares with the workers: its schedule
+    can be mended whatever has become of them, and a rotated password reaches it at once.
     """
     beat = _beat(snapshot)
     live = snapshot.live.get(beat)
     wanted = next((manifest for manifest in desired if ObjectRef.of(manifest) == beat), None)
     if live is None or wanted is None or template_hash(live) == template_hash(wanted):
         return ()
+    if rollout.shared(live, COMPONENT) == rollout.shared(wanted, COMPONENT):
+        return ()
     return rollout.unfinished(desired, snapshot.live)
+
+
+def _beat_repair(snapshot: Snapshot, wanted: Manifest) -> Iterator[Apply]:
+    """What is left to do for beat while its change waits: drift around its pod template, a second pod above all.
+
+    The template is the live one, because the former one is known to nobody any more.
+    """
+    ref = ObjectRef.of(wanted)
+    live = snapshot.live[ref]
+    metadata, former = wanted["metadata"], (live["metadata"].get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION)
+    annotations = {key: value for key, value in metadata["annotations"].items() if key != TEMPLATE_HASH_ANNOTATION}
+    if former is not None:
+        annotations[TEMPLATE_HASH_ANNOTATION] = former
+    kept = {
+        **wanted,
+        "metadata": {**metadata, "annotations": annotations},
+        "spec": {**wanted["spec"], "template": live["spec"]["template"]},
+    }
+    if not _contains(live, kept):
+        yield from _if_changed(snapshot, ref, kept, live, FIELD_MANAGER)
+
+
+def _contains(live: Any, wanted: Any) -> bool:
+    """Whether an apply of what is wanted would change nothing; lists have to be equal."""
+    if not isinstance(wanted, dict):
+        return bool(live == wanted)
+    return isinstance(live, dict) and all(key in live and _contains(live[key], each) for key, each in wanted.items())
 
 
 def _beat(snapshot: Snapshot) -> ObjectRef:
@@ -242,9 +280,9 @@ def _beat(snapshot: Snapshot) -> ObjectRef:
 
 
 def _references_changed(snapshot: Snapshot, step: Apply) -> bool:
-    """Whether this apply replaces a group's pods because of what they read; to note it for the first time is none."""
+    """Whether this apply replaces pods because of what they read; to note it for the first time is no change."""
     live = snapshot.live.get(step.ref)
-    if live is None or step.ref.kind != DEPLOYMENT or step.manager != FIELD_MANAGER:
+    if live is None or step.ref.kind not in (DEPLOYMENT, STATEFUL_SET) or step.manager != FIELD_MANAGER:
         return False
     before = _references_hash(live)
     return before is not None and before != _references_hash(step.manifest)
@@ -288,11 +326,15 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
 def _if_changed(
     snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None, manager: str
 ) -> Iterator[Apply]:
-    # The runtime's text is most of a pass's work, and its digest is in the ConfigMap's name already.
-    desired = digest({key: value for key, value in manifest.items() if key != "data"})
-    if live is None or snapshot.applied.get((ref, manager)) != Applied(desired=desired, live=live_digest(live)):
+    desired, known = _digest(manifest), snapshot.applied.get((ref, manager))
+    if live is None or known is None or (known.desired, known.live) != (desired, live_digest(live)):
         uid = None if live is None else live["metadata"]["uid"]
         yield Apply(manifest=manifest, uid=uid, ref=ref, manager=manager, desired=desired)
+
+
+def _digest(manifest: Manifest) -> str:
+    # The runtime's text is most of a pass's work, and its digest is in the ConfigMap's name already.
+    return digest({key: value for key, value in manifest.items() if key != "data"})
 
 
 def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] = ()) -> Iterator[Delete]:

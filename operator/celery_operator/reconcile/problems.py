@@ -8,7 +8,14 @@ from typing import Final
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.scalars import quantity
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import celery_command, connections, crontab, launch_settings
+from celery_operator.desired import (
+    celery_command,
+    connections,
+    crontab,
+    disruption_budget,
+    launch_settings,
+    worker_deployment,
+)
 from celery_operator.reconcile import claimed_names, task_times
 
 _BROKERS_WITHOUT_RESULTS: Final = ("amqp", "amqps", "pyamqp", "sqs")
@@ -34,6 +41,7 @@ def warnings(cluster: CeleryCluster) -> tuple[str, ...]:
     return (
         *_warnings(cluster),
         *_too_little_memory(cluster),
+        *_endless_drains(cluster),
         *task_times.warnings(cluster),
         *claimed_names.warnings(cluster),
     )
@@ -79,6 +87,19 @@ def _too_little_memory(cluster: CeleryCluster) -> Iterator[str]:
                 f"worker group {group.name!r}: maxMemoryPerChild {child} x concurrency {slots} exceeds the {limit} "
                 "limit; raise resources.limits.memory or lower one of them"
             )
+
+
+def _endless_drains(cluster: CeleryCluster) -> Iterator[str]:
+    """Budgets that allow no eviction, ever: a node drain asks again and again, and never ends."""
+    for group in cluster.spec.workers:
+        if worker_deployment.replicas(group) == 0 or disruption_budget.evictable(group) > 0:
+            continue
+        budget = group.disruption_budget
+        least = budget is not None and budget.min_available is not None
+        yield (
+            f"worker group {group.name!r}: disruptionBudget lets no pod be evicted, so a node drain waits for ever; "
+            f"{'lower minAvailable' if least else 'raise maxUnavailable'}, or remove it and use doNotDisrupt"
+        )
 
 
 def _memory_limit(group: WorkerGroup) -> int | str | None:

@@ -21,7 +21,7 @@ from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, Ob
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
-from celery_operator.observe.references import ReferenceReader
+from celery_operator.observe.references import Readings, ReferenceReader
 from celery_operator.observe.snapshot import Snapshot
 from celery_operator.reconcile import deadlines
 from celery_operator.reconcile import plan as planning
@@ -46,9 +46,11 @@ REFERENCES_PERIOD: Final = 30.0
 _JITTER: Final = 0.2
 
 _ROTATED: Final = (
-    "the data of a Secret or ConfigMap changed that the pods read at their start; they are replaced, workers first, "
-    "each when it has finished its tasks"
+    "pods are replaced, each worker when it has finished its tasks, because the data changed that they read at their "
+    "start from {}"
 )
+_UNKNOWN_SOURCE: Final = "a Secret or ConfigMap"
+"""Where the change happened before this process looked for the first time."""
 
 
 class PassObserver(Protocol):
@@ -66,6 +68,8 @@ class Outcome:
     again: bool = False
     failure: ApiError | None = None
     reads_references: bool = False
+    changed: tuple[str, ...] = ()
+    """`Kind name` of Secrets and ConfigMaps whose data changed."""
 
 
 class Reconciler:
@@ -104,8 +108,7 @@ class Reconciler:
 
         Raises ApiError and NotLeader for what a later try may cure.
         """
-        # First of all, and whatever the spec is worth: it concerns tasks that run now.
-        self._messenger.tell(key, deadlines.find(self._pods(key)))
+        self.tell_deadlines(key)  # first of all, and whatever the spec is worth: it concerns tasks that run now
         async with asyncio.timeout(DEADLINE):
             manifest = self._cache.cluster(key)
             if manifest is None or "deletionTimestamp" in manifest["metadata"]:
@@ -118,8 +121,14 @@ class Reconciler:
                 return None
             return await self._pass(manifest, cluster)
 
+    def tell_deadlines(self, key: ClusterKey) -> None:
+        """Tell pods with a shortened grace period what is left of it, beside a pass that may be running."""
+        self._messenger.tell(key, deadlines.find(self._pods(key)))
+
     def forget(self, key: ClusterKey) -> None:
-        """Drop what is remembered of a CeleryCluster that is gone."""
+        """Drop what is remembered of a CeleryCluster that is gone; of its deadlines when its last pod is gone, too."""
+        if not self._pods(key):
+            self._messenger.forget(key)
         self._memory.forget(key)
         self._references.forget(key)
         self._waiting.discard(key)
@@ -130,7 +139,7 @@ class Reconciler:
             return 0.0
         plan, failure = outcome.plan, outcome.failure
         if failure is None:
-            await self._tell_of(plan, manifest)
+            await self._tell_of(outcome, manifest)
         await self._write_status(manifest, self._view(cluster, plan, failure))
         if failure is not None:
             raise failure
@@ -141,26 +150,28 @@ class Reconciler:
         return look_again if wait is None else min(wait, look_again)
 
     async def _carry_out(self, cluster: CeleryCluster) -> Outcome:
-        plan, named = Plan(), False
+        plan, readings = Plan(), Readings()
         try:
             async with asyncio.timeout(_WORK_DEADLINE):
-                snapshot = await self._observe(cluster)
-                named = snapshot.references_hash is not None
+                readings = await self._references.read(cluster)
+                snapshot = await self._observe(cluster, readings)
                 plan = planning.make(snapshot)
                 again = await self._applier.execute(cluster, plan)
         except Rejected as error:
             blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
-            return Outcome(plan=replace(plan, blocked=blocked), reads_references=named)
+            return Outcome(plan=replace(plan, blocked=blocked), reads_references=bool(readings.hashes))
         except ApiError as error:
             return Outcome(plan=plan, failure=error)
         except TimeoutError:
             too_slow = Unavailable(f"the API server was too slow: not done within {_WORK_DEADLINE:g} s")
             return Outcome(plan=plan, failure=too_slow)
-        return Outcome(plan=plan, again=again, reads_references=named)
+        return Outcome(plan=plan, again=again, reads_references=bool(readings.hashes), changed=readings.changed)
 
-    async def _tell_of(self, plan: Plan, manifest: Manifest) -> None:
+    async def _tell_of(self, outcome: Outcome, manifest: Manifest) -> None:
         """Count what the plan began, and record why pods are replaced although nobody edited the spec."""
-        key = ClusterKey.of_cluster(manifest)
+        key, plan = ClusterKey.of_cluster(manifest), outcome.plan
+        if plan.blocked is None and not manifest["spec"].get("paused"):
+            self._references.took_over(key)
         if plan.withheld and key not in self._waiting:
             self._observer.rollout_held()
         (self._waiting.add if plan.withheld else self._waiting.discard)(key)
@@ -172,11 +183,11 @@ class Reconciler:
                 manifest,
                 type="Normal",
                 reason="ReferencesChanged",
-                message=_ROTATED,
+                message=_ROTATED.format(", ".join(outcome.changed) or _UNKNOWN_SOURCE),
                 action="RollOut",
             )
 
-    async def _observe(self, cluster: CeleryCluster) -> Snapshot:
+    async def _observe(self, cluster: CeleryCluster, readings: Readings) -> Snapshot:
         """Everything that the plan needs. Children that the cache does not have are read: they may be strangers."""
         metadata = cluster.metadata
         key = ClusterKey(namespace=metadata.namespace, name=metadata.name)
@@ -184,14 +195,13 @@ class Reconciler:
         redis_secret = await self._redis_secret(cluster, live)
         if redis_secret is not None:
             live[ObjectRef.of(redis_secret)] = redis_secret
-        readings = await self._references.read(cluster)
         snapshot = Snapshot(
             cluster=cluster,
             live=live,
             pods=self._pods(key),
             runtime=self._runtime,
             missing_references=readings.missing,
-            references_hash=readings.hash,
+            references_hashes=readings.hashes,
             redis_secret=redis_secret,
             applied=dict(self._memory.of(key)),
         )

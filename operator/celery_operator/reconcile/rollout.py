@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from celery_operator.desired import launch_settings
 from celery_operator.desired.metadata import GROUP_LABEL, TEMPLATE_HASH_ANNOTATION
 from celery_operator.kube.objects import DEPLOYMENT, Manifest, ObjectRef
 
 _COMPLETE: Final = "NewReplicaSetAvailable"
 """Reason of `Progressing` once all pods of the newest template were available; it stays when a pod fails later."""
 _DEADLINE_EXCEEDED: Final = "ProgressDeadlineExceeded"
+_ONLY_BEATS: Final = ("beat", "probePort")
+"""The launcher's settings that concern nobody but beat."""
+_DEFAULTS: Final = {"fieldRef": ("apiVersion", "v1"), "resourceFieldRef": ("divisor", "0")}
+"""What the API server adds to the source of a variable (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go)."""
 
 
 def template_hash(manifest: Manifest) -> str | None:
@@ -25,6 +31,24 @@ def unfinished(desired: list[Manifest], live: Mapping[ObjectRef, Manifest]) -> t
     A change of the number of pods is no rollout, and neither is a pod that failed after its rollout was complete.
     """
     return tuple(_unfinished(desired, live))
+
+
+def shared(child: Manifest, container: str) -> dict[str, Any]:
+    """What a child's pods have in common with those of other components, live or desired: code and configuration.
+
+    What the API server adds to a live one is left out, and so are the hashes of what is read from Secrets.
+    """
+    pods = child["spec"]["template"]["spec"]["containers"]
+    own: dict[str, Any] = next((each for each in pods if each["name"] == container), {})
+    environment = {each["name"]: _value(each) for each in own.get("env") or []}
+    return {
+        "image": own.get("image"),
+        "command": own.get("command"),
+        "app": (own.get("args") or [])[:2],  # -A and its value
+        "workingDir": own.get("workingDir"),
+        "envFrom": [_without_defaults(source) for source in own.get("envFrom") or []],
+        "env": environment,
+    }
 
 
 def failed(deployment: Manifest) -> bool:
@@ -46,6 +70,32 @@ def _unfinished(desired: list[Manifest], live: Mapping[ObjectRef, Manifest]) -> 
             yield f'the rollout of worker group "{group}" has failed'
         elif not _complete(found):
             yield f'worker group "{group}" is rolling out'
+
+
+def _value(variable: dict[str, Any]) -> Any:
+    if variable["name"] == launch_settings.VARIABLE:
+        return _shared_settings(variable.get("value"))
+    return variable.get("value") or "" if "valueFrom" not in variable else _without_defaults(variable["valueFrom"])
+
+
+def _shared_settings(text: Any) -> Any:
+    """The settings without beat's own; the text itself where somebody wrote what is no JSON object."""
+    try:
+        settings = json.loads(text)
+    except (TypeError, ValueError):
+        return text
+    if not isinstance(settings, dict):
+        return text
+    return {key: value for key, value in settings.items() if key not in _ONLY_BEATS}
+
+
+def _without_defaults(source: dict[str, Any]) -> dict[str, Any]:
+    """A source of variables without what the API server fills in, or leaves out because it is empty."""
+    out = {key: value for key, value in source.items() if value not in (None, "")}
+    for kind, default in _DEFAULTS.items():
+        if isinstance(out.get(kind), dict):
+            out[kind] = {key: value for key, value in out[kind].items() if (key, value) != default}
+    return out
 
 
 def _complete(deployment: Manifest) -> bool:

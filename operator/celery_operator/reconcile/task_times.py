@@ -10,15 +10,16 @@ from celery_operator.api.scalars import seconds
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import launch_settings, probes, worker_deployment
 
-_CAN_REQUEUE: Final = ("prefork", "custom")
-"""Pools that give back a task that runs; the others can only finish it."""
+_CUTS_SINGLE_TASKS: Final = ("prefork",)
+"""Pools that can end one task (KILLABLE_POOLS in runtime/table.py); any other ends all its tasks with its process."""
 
 _SHORTEST_CUT, _LONGEST_CUT = 3.0, 15.0
-"""Seconds before the end of the grace period at which the runtime gives back what still runs: a quarter of it within
-these bounds (runtime/shutdown.py)."""
+"""Seconds before the end of the grace period at which the runtime cuts single tasks and gives them back: a quarter of
+it within these bounds (runtime/shutdown.py)."""
 
-_WITHOUT_VISIBILITY: Final = ("amqp", "amqps", "pyamqp", "py-amqp")
-"""Brokers that deliver again when a connection ends, not after a time. A URL in a Secret may be of any kind."""
+_LAST_SECONDS: Final = 2.0
+"""Seconds before the end of the grace period at which it gives tasks back and ends the process, where it cannot cut
+them (runtime/shutdown.py)."""
 
 _AT_LEAST_ONCE: Final = "AtLeastOnce"
 
@@ -41,8 +42,10 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
             )
 
 
-def undisturbed(grace: float) -> float:
+def undisturbed(grace: float, pool: str) -> float:
     """Seconds of a grace period in which a task that is acknowledged late may go on."""
+    if pool not in _CUTS_SINGLE_TASKS:
+        return grace - _LAST_SECONDS
     return grace - min(_LONGEST_CUT, max(_SHORTEST_CUT, grace / 4))
 
 
@@ -68,7 +71,7 @@ def warnings(cluster: CeleryCluster) -> Iterator[str]:
     for group in spec.workers:
         yield from _cut_tasks(spec, group)
         yield from _hidden_tasks(spec, group)
-        yield from _short_rollout(group)
+        yield from _short_rollout(spec, group)
     yield from _visibility(spec)
     yield from _mingle(spec)
 
@@ -83,18 +86,19 @@ def _cut_tasks(spec: CeleryClusterSpec, group: WorkerGroup) -> Iterator[str]:
         )
     longest = launch_settings.longest_task(spec, group)
     grace = launch_settings.grace_period(spec, group)
-    if requeues or longest is None or undisturbed(grace) >= longest or spec.task_delivery != _AT_LEAST_ONCE:
+    pool = group.pool or "prefork"
+    if requeues or longest is None or undisturbed(grace, pool) >= longest or spec.task_delivery != _AT_LEAST_ONCE:
         return
     cut = (
         f"worker group {group.name!r}: the grace period of {grace} s is too short for the longest task ({longest:g} s "
-        f"and {grace - undisturbed(grace):g} s to give tasks back)"
+        f"and {grace - undisturbed(grace, pool):g} s to give tasks back)"
     )
-    if (group.pool or "prefork") in _CAN_REQUEUE:
+    if pool in _CUTS_SINGLE_TASKS:
         yield f"{cut}; tasks that are cut go back to their queue and run again; raise shutdown.gracePeriod to avoid it"
     else:
         yield (
-            f"{cut}, and the {group.pool} pool cannot give them back: on Redis they run again only after the "
-            "visibility timeout; raise shutdown.gracePeriod or use the prefork pool"
+            f"{cut}; at the end its process ends with all its tasks, which go back to their queue and run again; raise "
+            "shutdown.gracePeriod"
         )
 
 
@@ -108,8 +112,8 @@ def _hidden_tasks(spec: CeleryClusterSpec, group: WorkerGroup) -> Iterator[str]:
         )
 
 
-def _short_rollout(group: WorkerGroup) -> Iterator[str]:
-    deadline, start = worker_deployment.progress_deadline(group), probes.startup_seconds(group.probes)
+def _short_rollout(spec: CeleryClusterSpec, group: WorkerGroup) -> Iterator[str]:
+    deadline, start = worker_deployment.progress_deadline(spec, group), probes.startup_seconds(group.probes)
     if deadline < start:
         yield (
             f"worker group {group.name!r}: strategy.progressDeadline ({deadline} s) ends before the startup probe "
@@ -118,7 +122,7 @@ def _short_rollout(group: WorkerGroup) -> Iterator[str]:
 
 
 def _visibility(spec: CeleryClusterSpec) -> Iterator[str]:
-    if (spec.broker.url or "").partition("://")[0] in _WITHOUT_VISIBILITY:
+    if not launch_settings.has_visibility_timeout(spec):
         return
     asked = _visibility_timeout(spec.config or {})
     least = launch_settings.least_visibility_timeout(spec)

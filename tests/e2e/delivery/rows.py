@@ -59,7 +59,7 @@ _WHILE_ROLLED: Final = Load(short=80, long=12, eta=15, chains=10, chords=8, prio
 _BEFORE_OUTAGE: Final = Load(short=16, long=8, eta=4, chains=3, prioritised=4)
 _EIGHT_SLOTS: Final = Fleet(replicas=4, concurrency=2)
 _TWO_PODS: Final = Fleet(replicas=2, concurrency=2)
-_SWEPT: Final = Fleet(replicas=2, concurrency=2, shares_processes=True, visibility_timeout=30)
+_SWEPT: Final = Fleet(replicas=2, concurrency=4, shares_processes=True, visibility_timeout=30)
 _INSPECTED: Final = Fleet(replicas=2, concurrency=4, visibility_timeout=300)
 """With idle slots: a worker without one takes nothing that could run twice."""
 _KILLED: Final = Load(long=4, long_seconds=(20, 20), short=4)

@@ -65,9 +65,31 @@ async def test_beat_gets_its_change_when_the_workers_have_theirs(world: World, o
     assert held["metadata"]["generation"] == beat["metadata"]["generation"]
     assert operator.metric("celery_operator_rollouts_held_total") == 1
 
+    # Meanwhile a second beat is drift, and what is beat's alone waits for nobody.
+    two = {"spec": {"replicas": 2}}
+    await world.api.merge_patch(world.ref(STATEFUL_SET, "shop-beat"), two, field_manager="somebody")
+    one = await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: live["spec"]["replicas"] == 1)
+    assert image_of(one).endswith(":1")
+    assert one["spec"]["template"] == beat["spec"]["template"]
+
     await world.patch(workers=NONE["workers"])  # nothing is left to wait for
     await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: image_of(live).endswith(":2"), within=30)
     assert operator.metric("celery_operator_rollouts_held_total") == 1
+
+
+async def test_a_change_of_beat_alone_waits_for_no_group(world: World, operator: OperatorProcess) -> None:
+    """Compared with what the API server stores, defaults and all."""
+    node = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    cpus = {"name": "CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}
+    container = {"name": "beat", "env": [node, cpus, {"name": "EMPTY", "value": ""}]}
+    template = {"podTemplate": {"spec": {"containers": [container]}}}
+    await world.create(**{**ONE, "beat": template})  # its image does not exist: no worker ever gets available
+    await world.wait_for(STATEFUL_SET, "shop-beat")
+    await world.settled()
+    entry = {"name": "runaway", "task": "t", "every": "1s", "enabled": False}
+    await world.patch(beat={**template, "schedule": [entry]})
+    await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: "runaway" in str(live["spec"]["template"]))
+    assert operator.metric("celery_operator_rollouts_held_total") == 0
 
 
 async def test_a_failed_rollout_is_told_and_recovers_by_itself(world: World, operator: OperatorProcess) -> None:
@@ -148,7 +170,8 @@ async def test_rotated_data_roll_the_pods_and_nothing_else_does(world: World, op
     await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: hash_of(live) == hash_of(after))
     assert operator.metric("celery_operator_references_changed_total") == 1
     events = await world.api.list(EVENT, namespace=world.namespace)
-    assert [event["reason"] for event in events].count("ReferencesChanged") == 1
+    (rotated,) = [event for event in events if event["reason"] == "ReferencesChanged"]
+    assert rotated["note"].endswith("because the data changed that they read at their start from Secret broker")
     assert "hunter" not in str(events) + operator.text() + str(after)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from celery_operator.api.beat import Beat
 from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import beat_statefulset, connections, launch_settings, worker_deployment
+from celery_operator.desired import beat_statefulset, children, connections, launch_settings, worker_deployment
 from celery_operator.runtime import environment
 from tests.unit.desired.clusters import BIG, SURROUNDINGS, WITH_REDIS, cluster
 from tests.unit.desired.kubelet import expand
@@ -148,6 +148,30 @@ def test_redis_delivers_nothing_again_that_may_still_run(spec: Json, groups: lis
     told = [launch_settings.worker(shop, group) for group in shop.spec.workers]
     told.append(launch_settings.beat(shop, shop.spec.beat))
     assert {settings["visibilityTimeoutSeconds"] for settings in told} == {timeout}
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "amqps", "pyamqp", "py-amqp"])
+def test_on_rabbitmq_the_times_of_one_group_are_nothing_to_the_others(scheme: str) -> None:
+    """A visibility timeout that follows from them would roll every group and beat."""
+    broker: Json = {"broker": {"url": f"{scheme}://rabbit"}, "beat": {}}
+
+    def told(**fields: Any) -> dict[str, Json]:
+        groups = [{"name": "web", **fields}, {"name": "mail"}]
+        made = children.build(cluster({**broker, "workers": groups}), SURROUNDINGS)
+        workloads = [child for child in made if child["kind"] in ("Deployment", "StatefulSet")]
+        return {child["metadata"]["name"]: child["spec"]["template"] for child in workloads}
+
+    before, after = told(), told(maxTaskDuration="3h")
+    assert set(before) == {"shop-worker-web", "shop-worker-mail", "shop-beat"}
+    assert {name for name in before if before[name] != after[name]} == {"shop-worker-web"}
+    assert read_by_the_runtime(broker).visibility_timeout_seconds == environment.DEFAULT_VISIBILITY_SECONDS
+
+
+@pytest.mark.parametrize("broker", [{"redis": {}}, {"url": "rediss://b"}, {"url": "sentinel://b"}, {"url": "sqs://"}])
+def test_where_messages_come_back_after_a_time_every_process_is_told_it(broker: Json) -> None:
+    shop = cluster({"broker": broker, "workers": [{"name": "web"}, {"name": "mail", "maxTaskDuration": "3h"}]})
+    told = [launch_settings.worker(shop, group)["visibilityTimeoutSeconds"] for group in shop.spec.workers]
+    assert told == [3 * 3600 + 3 * 3600 + 30 + 60] * 2
 
 
 def read_by_the_runtime(spec: Json | None = None, **fields: Any) -> environment.Settings:

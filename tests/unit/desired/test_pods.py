@@ -138,6 +138,7 @@ def test_probes_can_be_adjusted_one_value_at_a_time() -> None:
         "periodSeconds": 60,
         "timeoutSeconds": 5,
         "failureThreshold": 4,
+        "terminationGracePeriodSeconds": 60,
         "initialDelaySeconds": 5,
     }
     assert container["startupProbe"] == {
@@ -145,9 +146,17 @@ def test_probes_can_be_adjusted_one_value_at_a_time() -> None:
         "periodSeconds": 1,
         "timeoutSeconds": 2,
         "failureThreshold": 9,
+        "terminationGracePeriodSeconds": 60,
     }
     assert container["readinessProbe"] == worker_container()["readinessProbe"]
     assert container["ports"] == [{"name": "probes", "containerPort": 9000}]
+
+
+@pytest.mark.parametrize(("grace", "left"), [("2h", 60), ("20s", 20)])
+def test_a_failed_probe_gives_no_more_time_than_the_group_does(grace: str, left: int) -> None:
+    container = worker_container(group(shutdown={"gracePeriod": grace}))
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["terminationGracePeriodSeconds"] == left
 
 
 @pytest.mark.parametrize("component", ["worker", "beat"])
@@ -162,14 +171,15 @@ def test_disabled_probes_leave_nothing_that_listens(component: str) -> None:
 
 def test_what_pods_read_at_their_start_is_noted_on_workers_and_beat() -> None:
     shop = cluster({"beat": {}, "broker": {"redis": {}}})
-    surroundings = replace(WITH_REDIS, references_hash="1a2b3c4d")
+    hashes = {"shop-worker-web": "1a2b3c4d", "shop-beat": "5e6f7a8b"}
     noted = {
-        child["metadata"]["name"]
-        for child in children.build(shop, surroundings)
+        child["metadata"]["name"]: child["spec"]["template"]["metadata"]["annotations"].get(
+            "celery-operator.dev/references-hash"
+        )
+        for child in children.build(shop, replace(WITH_REDIS, references_hashes=hashes))
         if "template" in child.get("spec", {})
-        and child["spec"]["template"]["metadata"]["annotations"].get("celery-operator.dev/references-hash")
     }
-    assert noted == {"shop-worker-web", "shop-beat"}
+    assert {name: noted_hash for name, noted_hash in noted.items() if noted_hash is not None} == hashes
     assert "references-hash" not in str(children.build(shop, WITH_REDIS))
 
 
@@ -200,15 +210,20 @@ def test_a_rollout_costs_no_capacity_unless_asked(strategy: Json, rolling: Json)
 @pytest.mark.parametrize(
     ("fields", "deadline"),
     [
-        ({}, 600),
+        ({}, 900),
         ({"strategy": {"progressDeadline": "20m"}}, 1200),
-        ({"probes": {"startup": {"failureThreshold": 900, "initialDelaySeconds": 30}}}, 930),
+        ({"probes": {"startup": {"failureThreshold": 900, "initialDelaySeconds": 30}}}, 1230),
         ({"probes": {"startup": {"failureThreshold": 10}}}, 600),
         ({"probes": {"disabled": True}}, 600),
+        ({"probes": {"disabled": True}, "maxTaskDuration": "2h"}, 7230),
+        ({"shutdown": {"gracePeriod": "1h"}}, 4200),
+        ({"shutdown": {"mode": "Requeue"}}, 660),
+        ({"shutdown": {"gracePeriod": "2h"}, "strategy": {"progressDeadline": "20m"}}, 1200),
         ({"strategy": {"progressDeadline": "1m"}, "probes": {"startup": {"failureThreshold": 900}}}, 60),
     ],
 )
-def test_a_rollout_has_not_failed_before_a_start_may_have(fields: Json, deadline: int) -> None:
+def test_a_rollout_has_not_failed_while_old_pods_may_drain_and_a_start_may_last(fields: Json, deadline: int) -> None:
+    """On a full cluster a new pod finds its place only when an old one has ended."""
     assert deployment(**fields)["spec"]["progressDeadlineSeconds"] == deadline
 
 

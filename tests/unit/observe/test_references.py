@@ -19,18 +19,23 @@ KEY = {"name": "s", "key": "k"}
 
 
 def named(spec: Json) -> list[tuple[str, str, str | None, str, bool]]:
-    return [(one.kind.kind, one.name, one.key, one.field, one.optional) for one in references(cluster(spec).spec)]
+    return [(one.kind.kind, one.name, one.key, one.field, one.optional) for one in references(cluster(spec))]
+
+
+def readers(spec: Json) -> list[tuple[str, str | None, bool]]:
+    """Which objects are read by whom, and whether a pass is blocked where one is missing."""
+    return [(one.name, one.only, one.checked) for one in references(cluster(spec))]
 
 
 def env(**source: Any) -> Json:
     return {"env": [{"name": "A", "valueFrom": source}]}
 
 
-def template(containers: str = "containers", **fields: Any) -> Json:
-    return {"podTemplate": {"spec": {containers: [{"name": "worker", **fields}]}}}
+def template(containers: str = "containers", name: str = "worker", **fields: Any) -> Json:
+    return {"podTemplate": {"spec": {containers: [{"name": name, **fields}]}}}
 
 
-IN_TEMPLATE = ("Secret", "s", "k", "spec.podTemplate", True)
+IN_TEMPLATE = ("Secret", "s", "k", "spec.podTemplate", False)
 
 
 @pytest.mark.parametrize(
@@ -55,18 +60,22 @@ IN_TEMPLATE = ("Secret", "s", "k", "spec.podTemplate", True)
         ),
         ({"broker": {"redis": {}}, "resultBackend": {"redis": {}}}, []),
         (template(env=[{"name": "A", "valueFrom": {"secretKeyRef": KEY}}]), [IN_TEMPLATE]),
+        (
+            template(env=[{"name": "A", "valueFrom": {"secretKeyRef": {**KEY, "optional": True}}}]),
+            [(*IN_TEMPLATE[:4], True)],
+        ),
         (template("initContainers", env=[{"name": "A", "valueFrom": {"secretKeyRef": KEY}}]), [IN_TEMPLATE]),
         (
             template(envFrom=[{"configMapRef": {"name": "s"}}]),
-            [("ConfigMap", "s", None, "spec.podTemplate", True)],
+            [("ConfigMap", "s", None, "spec.podTemplate", False)],
         ),
         (
             {"workers": [{"name": "web", **template(envFrom=[{"secretRef": {"name": "s"}}])}]},
-            [("Secret", "s", None, "spec.workers[web].podTemplate", True)],
+            [("Secret", "s", None, "spec.workers[web].podTemplate", False)],
         ),
         (
-            {"beat": template(envFrom=[{"secretRef": {"name": "s"}}])},
-            [("Secret", "s", None, "spec.beat.podTemplate", True)],
+            {"beat": template(name="beat", envFrom=[{"secretRef": {"name": "s"}}])},
+            [("Secret", "s", None, "spec.beat.podTemplate", False)],
         ),
         (template(env=[{"name": "A", "$patch": "delete"}]), []),
         (template(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}]), []),
@@ -79,9 +88,39 @@ def test_what_is_read(spec: Json, found: list[tuple[str, str, str | None, str, b
     assert named(spec) == found
 
 
+GROUPS: list[Json] = [{"name": "web"}, {"name": "mail"}]
+FROM_SECRET: Json = {"envFrom": [{"secretRef": {"name": "s"}}]}
+WEB, MAIL, BEAT = "shop-worker-web", "shop-worker-mail", "shop-beat"
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ({**env(secretKeyRef=KEY), "beat": {}}, [("s", None, True)]),
+        ({"workers": [{**GROUPS[0], **template(**FROM_SECRET)}, GROUPS[1]], "beat": {}}, [("s", WEB, False)]),
+        ({"beat": template(name="beat", **FROM_SECRET)}, [("s", BEAT, False)]),
+        (
+            {"workers": GROUPS, "beat": {}, **template(name="sidecar", **FROM_SECRET)},
+            [("s", WEB, False), ("s", MAIL, False), ("s", BEAT, False)],
+        ),
+        (
+            {"workers": GROUPS, "beat": {}, **template("initContainers", name="redis", **FROM_SECRET)},
+            [("s", WEB, False), ("s", MAIL, False), ("s", BEAT, False)],
+        ),
+        ({"workers": GROUPS, "beat": {}, **template(**FROM_SECRET)}, [("s", WEB, False), ("s", MAIL, False)]),
+        ({"workers": GROUPS, "beat": {}, **template(name="beat", **FROM_SECRET)}, [("s", BEAT, False)]),
+        ({"workers": GROUPS, "beat": {}, **template(name="redis", **FROM_SECRET)}, []),
+        ({"workers": GROUPS, "beat": {}, **template(name="flower", **FROM_SECRET)}, []),
+    ],
+)
+def test_who_reads_it(spec: Json, found: list[tuple[str, str | None, bool]]) -> None:
+    """As `desired.pod` merges: of the containers that are named after components each has its own."""
+    assert readers(spec) == found
+
+
 @pytest.fixture
 def reference() -> Reference:
-    (one,) = references(cluster(env(secretKeyRef=KEY)).spec)
+    (one,) = references(cluster(env(secretKeyRef=KEY)))
     return one
 
 
@@ -103,7 +142,12 @@ def test_what_is_missing_is_named_with_the_field_that_needs_it(
 
 
 def test_what_is_optional_is_never_missing() -> None:
-    (one,) = references(cluster(env(secretKeyRef={**KEY, "optional": True})).spec)
+    (one,) = references(cluster(env(secretKeyRef={**KEY, "optional": True})))
+    assert one.problem(None) is None
+
+
+def test_what_is_missing_in_a_pod_template_is_left_to_the_kubelet() -> None:
+    (one,) = references(cluster(template(**FROM_SECRET)))
     assert one.problem(None) is None
 
 
@@ -130,6 +174,7 @@ class Namespace:
         return self.objects.get(ref)
 
 
+SHOP = ClusterKey(namespace="team", name="shop")
 SPEC: Json = {
     "broker": {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}},
     "resultBackend": {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "results"}}},
@@ -183,9 +228,11 @@ async def test_changed_data_change_the_hash(
     space: Namespace, reader: ReferenceReader, kind: Kind, name: str, data: Json
 ) -> None:
     before = await read(reader)
+    reader.took_over(SHOP)
     space.put(kind, name, data)
     after = await read(reader)
-    assert before.hash != after.hash
+    assert before.hashes != after.hashes
+    assert after.changed == (f"{kind.kind} {name}",)
     assert before.missing == after.missing == ()
 
 
@@ -200,9 +247,8 @@ async def test_labels_recreation_other_keys_and_their_order_do_not(space: Namesp
 
 async def test_the_hash_is_short_and_salted(space: Namespace, reader: ReferenceReader) -> None:
     ours, theirs = await read(reader), await read(ReferenceReader(space, clock=lambda: 0.0), uid="another")
-    assert ours.hash is not None
-    assert len(ours.hash) == 8
-    assert ours.hash != theirs.hash
+    assert len(ours.hashes[WEB]) == 8
+    assert ours.hashes[WEB] != theirs.hashes[WEB]
 
 
 async def test_an_optional_object_counts_when_it_exists(space: Namespace) -> None:
@@ -210,7 +256,7 @@ async def test_an_optional_object_counts_when_it_exists(space: Namespace) -> Non
     space.remove(CONFIG_MAP, "flags")
     without = await read(ReferenceReader(space, clock=lambda: 0.0))
     assert without.missing == ()
-    assert with_flag.hash != without.hash
+    assert with_flag.hashes != without.hashes
 
 
 async def test_an_optional_object_that_is_replaced_changes_nothing(space: Namespace, reader: ReferenceReader) -> None:
@@ -223,7 +269,7 @@ async def test_an_optional_object_that_is_replaced_changes_nothing(space: Namesp
     assert await read(reader) == before
     space.remove(CONFIG_MAP, "flags")
     space.now += A_MOMENT + 1
-    assert (await read(reader)).hash != before.hash, "it is gone"
+    assert (await read(reader)).hashes != before.hashes, "it is gone"
 
 
 async def test_a_required_one_that_is_missing_is_named(space: Namespace, reader: ReferenceReader) -> None:
@@ -235,14 +281,72 @@ async def test_a_required_one_that_is_missing_is_named(space: Namespace, reader:
         "Secret 'broker' does not exist (spec.broker.urlFrom)",
         "Secret 'broker' does not exist (spec.resultBackend.urlFrom)",
     )
-    assert after.hash == before.hash, "its absence is no change of its data"
+    assert after.hashes == before.hashes, "its absence is no change of its data"
 
 
 async def test_what_is_remembered_of_a_cluster_can_be_forgotten(space: Namespace, reader: ReferenceReader) -> None:
     before = await read(reader)
-    reader.forget(ClusterKey(namespace="team", name="shop"))
+    reader.forget(SHOP)
     space.remove(CONFIG_MAP, "flags")
-    assert (await read(reader)).hash != before.hash
+    assert (await read(reader)).hashes != before.hashes
+
+
+OWN: Json = {
+    "workers": [{**GROUPS[0], **template(envFrom=[{"secretRef": {"name": "webs"}}])}, GROUPS[1]],
+    "beat": template(name="beat", envFrom=[{"secretRef": {"name": "beats"}}]),
+}
+
+
+@pytest.mark.parametrize(("name", "child"), [("webs", WEB), ("beats", BEAT)])
+async def test_what_one_child_reads_changes_the_hash_of_that_one(
+    space: Namespace, reader: ReferenceReader, name: str, child: str
+) -> None:
+    space.put(SECRET, "webs", {"A": "YQ=="})
+    space.put(SECRET, "beats", {"A": "YQ=="})
+    before = await reader.read(cluster({**SPEC, **OWN}))
+    assert set(before.hashes) == {WEB, MAIL, BEAT}
+    space.put(SECRET, name, {"A": "TkVX"})
+    after = await reader.read(cluster({**SPEC, **OWN}))
+    assert {each for each in before.hashes if before.hashes[each] != after.hashes[each]} == {child}
+
+
+async def test_a_child_that_reads_nothing_has_no_hash(space: Namespace, reader: ReferenceReader) -> None:
+    space.put(SECRET, "webs", {"A": "YQ=="})
+    assert set((await reader.read(cluster({**OWN, "beat": {}}))).hashes) == {WEB}
+
+
+async def test_what_all_children_read_changes_the_hashes_of_all(space: Namespace, reader: ReferenceReader) -> None:
+    before = await reader.read(cluster({**SPEC, **OWN}))
+    space.put(CONFIG_MAP, "flags", {"f": "off"})
+    after = await reader.read(cluster({**SPEC, **OWN}))
+    assert [child for child in (WEB, MAIL, BEAT) if before.hashes[child] == after.hashes[child]] == []
+
+
+async def test_a_required_one_of_a_pod_template_that_is_gone_rolls_nothing(
+    space: Namespace, reader: ReferenceReader
+) -> None:
+    """Pods that were replaced then could not start."""
+    space.put(SECRET, "webs", {"A": "YQ=="})
+    before = await reader.read(cluster(OWN))
+    space.remove(SECRET, "webs")
+    space.now += 10 * A_MOMENT
+    assert await reader.read(cluster(OWN)) == before
+    space.put(SECRET, "webs", {"A": "TkVX"})
+    assert (await reader.read(cluster(OWN))).hashes != before.hashes
+
+
+async def test_what_changed_is_named_until_it_was_taken_over(space: Namespace, reader: ReferenceReader) -> None:
+    assert (await read(reader)).changed == (), "nobody knows what it was before"
+    reader.took_over(SHOP)
+    assert (await read(reader)).changed == ()
+    space.put(SECRET, "broker", {"url": "TkVX", "results": "cg=="})
+    assert (await read(reader)).changed == ("Secret broker",)
+    space.put(CONFIG_MAP, "flags", {"f": "off"})
+    assert (await read(reader)).changed == ("ConfigMap flags", "Secret broker"), "the pass that saw it first failed"
+    reader.took_over(SHOP)
+    assert (await read(reader)).changed == ()
+    reader.forget(SHOP)
+    assert (await read(reader)).changed == ()
 
 
 @given(st.binary(max_size=8), st.binary(max_size=8))
@@ -252,5 +356,5 @@ async def test_the_hash_differs_exactly_when_the_data_do(one: bytes, other: byte
         space = Namespace()
         space.put(SECRET, "broker", {"url": base64.b64encode(value).decode(), "results": ""})
         space.put(SECRET, "all", {})
-        hashes.append((await read(ReferenceReader(space, clock=lambda: 0.0))).hash)
+        hashes.append((await read(ReferenceReader(space, clock=lambda: 0.0))).hashes[WEB])
     assert (hashes[0] == hashes[1]) == (one == other)

@@ -93,3 +93,11 @@ def test_what_is_left_never_exceeds_what_was_given(seconds_before: float, left: 
     """A clock that is an hour behind must not promise an hour."""
     (found,) = deadlines.find([pod()])
     assert found.left(AT - timedelta(seconds=seconds_before)) == left
+
+
+def test_a_hook_that_runs_before_sigterm_uses_the_workers_time_up() -> None:
+    whole = pod(metadata__deletionGracePeriodSeconds=300)
+    assert deadlines.find([strip(whole)]) == ()
+    whole["spec"]["containers"][1]["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", "15"]}}}
+    (found,) = deadlines.find([strip(whole)])
+    assert found.grace == 300.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from celery_operator.desired import launch_settings
 from celery_operator.kube.objects import DEPLOYMENT
 from tests.unit.desired.clusters import cluster
@@ -61,7 +63,41 @@ def test_pods_without_the_variable_keep_to_be_without_it() -> None:
     world = settled(fleet(1, 1))
     live = template(world, "web")["spec"]["containers"][0]
     live["env"] = [each for each in live["env"] if each["name"] != launch_settings.MINGLE_VARIABLE]
+    world.applied.clear()  # an operator that knew no such variable made them
     world.settle(cluster(fleet(1, 1)))
     assert mingle(world, "web") is None
     world.settle(cluster(fleet(1, 1, logLevel="DEBUG")))
     assert mingle(world, "web") == "on"
+
+
+def set_mingle(world: World, group: str, value: str) -> None:
+    live = template(world, group)["spec"]["containers"][0]
+    kept = [each for each in live["env"] if each["name"] != launch_settings.MINGLE_VARIABLE]
+    live["env"] = [*kept, {"name": launch_settings.MINGLE_VARIABLE, "value": value}]
+
+
+@pytest.mark.parametrize("drift", ["garbage", "on"])
+def test_what_pods_kept_is_repaired_to_what_they_had(drift: str) -> None:
+    """Neither to what somebody wrote, nor to what would be desired now: pods that have the former value are left."""
+    world = settled(fleet(25, 26))
+    world.settle(cluster(fleet(1, 1)))
+    assert mingle(world, "web") == "off"
+    set_mingle(world, "web", drift)
+    world.settle(cluster(fleet(1, 1)))
+    assert mingle(world, "web") == "off"
+
+
+@pytest.mark.parametrize(("drift", "after"), [("garbage", "on"), ("off", "off")])
+def test_a_process_that_remembers_nothing_keeps_what_the_launcher_knows(drift: str, after: str) -> None:
+    world = settled(fleet(1, 1))
+    world.applied.clear()
+    set_mingle(world, "web", drift)
+    world.settle(cluster(fleet(1, 1)))
+    assert mingle(world, "web") == after
+
+
+def test_somebody_elses_change_beside_it_makes_nothing_follow() -> None:
+    world = settled(fleet(25, 26))
+    world.objects[ref(DEPLOYMENT, "shop-worker-web")]["metadata"]["labels"]["team"] = "a"
+    world.settle(cluster(fleet(1, 1)))
+    assert mingle(world, "web") == "off"

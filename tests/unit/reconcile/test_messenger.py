@@ -1,4 +1,4 @@
-"""Pods are told once of each deadline, over real HTTP, and what goes wrong is counted and harms nobody."""
+"""Pods are told of each deadline until they answer, over real HTTP; what goes wrong is counted and harms nobody."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from celery_operator.observe.key import ClusterKey
 from celery_operator.reconcile.deadlines import Deadline
-from celery_operator.reconcile.messenger import TIMEOUT, Messenger, Outcome
+from celery_operator.reconcile.messenger import RETRY_SECONDS, TIMEOUT, Messenger, Outcome
 from celery_operator.runtime.deadline import Deadline as PodDeadline
 from celery_operator.runtime.probe_server import ProbeServer
 
@@ -37,6 +37,23 @@ class FakePod:
         self.came.set()
         await self.hang.wait()
         return web.Response(status=self.status)
+
+
+class Clock:
+    """A wall clock that a test moves, and that knows how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.asked = 0
+
+    def __call__(self) -> datetime:
+        self.asked += 1
+        return NOW + timedelta(seconds=self.passed)
+
+    async def until_asked(self, count: int) -> None:
+        async with asyncio.timeout(RETRY_SECONDS * count + 3):
+            while self.asked < count:
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -118,6 +135,79 @@ async def test_a_pod_that_is_not_there_is_counted(
     messenger.tell(KEY, [replace(deadline(pod), port=unused_tcp_port)])
     await until(outcomes, 1)
     assert outcomes == ["failed"]
+
+
+async def test_a_pod_that_cannot_be_reached_is_tried_until_it_answers(
+    outcomes: list[Outcome], unused_tcp_port: int
+) -> None:
+    """A node that is drained loses packets just then; the failure is counted once."""
+    clock = Clock()
+    messenger = Messenger(now=clock, on_outcome=outcomes.append)
+    told = Deadline(
+        pod="team/p", uid="pod-uid", host="127.0.0.1", port=unused_tcp_port, at=NOW + timedelta(seconds=20), grace=30.0
+    )
+    messenger.tell(KEY, [told])
+    await until(outcomes, 1)
+    clock.passed = 5.0
+    await clock.until_asked(3)  # a second try has failed, too
+    own = PodDeadline(grace_seconds=300.0, token="pod-uid")
+    server = ProbeServer({}, dict, {"/deadline": own.command})
+    server.bind(unused_tcp_port)
+    server.serve()
+    own.start()
+    await until(outcomes, 2)
+    await messenger.stop()
+    server.close()
+    assert outcomes == ["failed", "told"]
+    left = own.left()
+    assert left is not None
+    assert left <= 15.0, "what is left is said anew"
+
+
+@pytest.mark.parametrize("ended", ["the time is over", "the pod is gone", "the cluster is gone", "a new deadline"])
+async def test_nobody_is_tried_for_longer_than_it_matters(
+    outcomes: list[Outcome], unused_tcp_port: int, ended: str
+) -> None:
+    clock = Clock()
+    messenger = Messenger(now=clock, on_outcome=outcomes.append)
+    at = NOW + timedelta(seconds=20)
+    told = Deadline(pod="team/p", uid="pod-uid", host="127.0.0.1", port=unused_tcp_port, at=at, grace=30.0)
+    messenger.tell(KEY, [told])
+    (task,) = [each for each in asyncio.all_tasks() if each.get_name() == "deadline of team/p"]
+    await until(outcomes, 1)
+    if ended == "the time is over":
+        clock.passed = 20.0
+    elif ended == "the pod is gone":
+        messenger.tell(KEY, [])
+    elif ended == "the cluster is gone":
+        messenger.forget(KEY)
+    else:
+        messenger.tell(KEY, [replace(told, at=at - timedelta(seconds=5))])
+    async with asyncio.timeout(RETRY_SECONDS + 3):
+        await task
+    await messenger.stop()
+    assert outcomes.count("failed") == (2 if ended == "a new deadline" else 1)
+
+
+async def test_a_cluster_of_the_same_name_is_told_anew(
+    pod: FakePod, messenger: Messenger, outcomes: list[Outcome]
+) -> None:
+    messenger.tell(KEY, [deadline(pod)])
+    await until(outcomes, 1)
+    messenger.forget(KEY)
+    messenger.tell(KEY, [deadline(pod)])
+    await until(outcomes, 2)
+    assert outcomes == ["told", "told"]
+
+
+async def test_stopping_waits_for_no_pod_that_is_tried_again(outcomes: list[Outcome], unused_tcp_port: int) -> None:
+    messenger = Messenger(now=lambda: NOW, on_outcome=outcomes.append)
+    at = NOW + timedelta(seconds=20)
+    messenger.tell(KEY, [Deadline(pod="p", uid="u", host="127.0.0.1", port=unused_tcp_port, at=at, grace=30.0)])
+    await until(outcomes, 1)
+    started = time.monotonic()
+    await messenger.stop()
+    assert time.monotonic() - started < 0.4
 
 
 async def test_a_pod_that_hangs_delays_nobody(pod: FakePod, messenger: Messenger, outcomes: list[Outcome]) -> None:

@@ -475,7 +475,11 @@ def test_a_new_password_reaches_every_pod() -> None:
     plan = world.plan(shop)
     assert plan.create_redis_secret
     world.execute(shop, plan)
-    assert writers(world.plan(shop)) == {("Deployment shop-worker-default", ALL), ("StatefulSet shop-redis", ALL)}
+    assert writers(world.plan(shop)) == {
+        ("Deployment shop-worker-default", ALL),
+        ("StatefulSet shop-redis", ALL),
+        ("StatefulSet shop-beat", ALL),
+    }
     world.settle(shop)
     uid = world.objects[REDIS_SECRET]["metadata"]["uid"]
     annotations = world.objects[BEAT]["spec"]["template"]["metadata"]["annotations"]

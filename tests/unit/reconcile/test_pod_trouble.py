@@ -29,6 +29,11 @@ def find(*pods: Json) -> Trouble:
         (ended(78, launcher_says(module=None)), "AppImportFailed", "ModuleNotFoundError: No module named 'shop'"),
         (ended(137, reason="OOMKilled"), "OutOfMemory", "raise resources.limits.memory"),
         (ended(3), "ContainerFailed", "exit code 3"),
+        (
+            ended(0, reason="Completed"),
+            "ContainerFailed",
+            "ends again and again without an error, by a failed liveness",
+        ),
     ],
 )
 def test_what_is_told_of_a_container(container: Json, reason: str, said: str) -> None:
@@ -82,6 +87,7 @@ HEALTHY = [
     pod({"ready": True, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}),
     pod({"ready": False, "state": {"running": {}}}),
     pod({"ready": False, "state": {"terminated": {"exitCode": 0}}}),
+    pod({"ready": False, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 0}}}),
     pod(waiting("ContainerCreating")),
     {**pod(ended(1)), "metadata": {"name": "leaving", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
 ]
@@ -124,6 +130,7 @@ ADVISES = ("check", "raise", "add nodes", "mend", "install", "build", "correct",
         pod(ended(137, reason="OOMKilled")),
         pod(ended(137)),
         pod(ended(3)),
+        pod(ended(0)),
         pod(conditions=({"type": "PodScheduled", "status": "False"},)),
     ],
 )
@@ -149,3 +156,9 @@ def test_among_equals_the_most_restarted_is_told_whatever_the_order() -> None:
 def test_a_container_that_was_just_started_again_still_counts_as_failing() -> None:
     running = {**ended(3), "state": {"running": {}}, "restartCount": 4}
     assert "(restarted 4 times)" in find(pod(running)).message
+
+
+def test_a_worker_that_the_liveness_probe_ends_again_and_again_is_told_with_its_restarts() -> None:
+    """It ends in peace after SIGTERM, so its exit code says nothing."""
+    message = find(pod({**ended(0, reason="Completed"), "restartCount": 5})).message
+    assert message.endswith("see kubectl describe pod, and see its log (kubectl logs --previous) (restarted 5 times)")

@@ -68,6 +68,9 @@ def env(name: str) -> Json:
     [
         ("CELERY_WORKER_CONCURRENCY", "use spec.workers[].concurrency instead, or rename it"),
         ("CELERY_WORKER_TIME_LIMIT", "use spec.workers[].timeLimit instead, or rename it"),
+        ("CELERY_WORKER_AUTOSCALE", "use spec.workers[].concurrency instead, or rename it"),
+        ("CELERY_WORKER_DISABLE_PREFETCH", "use spec.workers[].prefetchMultiplier instead, or rename it"),
+        ("CELERY_WORKER_EXCLUDE_QUEUES", "use spec.workers[].queues instead, or rename it"),
         ("CELERY_WORKER_BEAT", "use spec.beat instead, or rename it"),
         ("CELERY_BEAT_SCHEDULER", "use spec.beat.scheduler instead, or rename it"),
         ("CELERY_BEAT_LOGLEVEL", "use spec.beat.logLevel instead, or rename it"),
@@ -80,7 +83,9 @@ def test_a_variable_that_celery_would_read_as_an_option_is_refused(name: str, ad
     assert problem == f"spec.env[{name}]: Celery's command line reads this variable as an option; {advice}"
 
 
-@pytest.mark.parametrize("name", ["CELERY_TASK_TIME_LIMIT", "CELERY_WORKER_INCLUDE", "WORKER_CONCURRENCY", "POOL"])
+@pytest.mark.parametrize(
+    "name", ["CELERY_TASK_TIME_LIMIT", "CELERY_WORKER_INCLUDE", "WORKER_CONCURRENCY", "POOL", "WORKDIR"]
+)
 def test_other_variables_are_the_applications_business(name: str) -> None:
     assert problems.find(cluster(env(name))) == ()
     assert problems.warnings(cluster(env(name))) == ()
@@ -92,9 +97,8 @@ def test_other_variables_are_the_applications_business(name: str) -> None:
         ("BROKER_URL", "does not reach Celery, whose command line would read it: spec.broker counts"),
         ("RESULT_BACKEND", "does not reach Celery, whose command line would read it: spec.resultBackend counts"),
         ("APP", "does not reach Celery, whose command line would read it: spec.app counts"),
-        ("LOADER", "is read by Celery's command line as --loader"),
-        ("CONFIG_MODULE", "is read by Celery's command line as --config"),
-        ("WORKDIR", "is read by Celery's command line as --workdir"),
+        ("LOADER", "does not reach Celery, whose command line would read it; rename it if"),
+        ("CONFIG_MODULE", "does not reach Celery, whose command line would read it; rename it if"),
     ],
 )
 def test_a_variable_with_an_everyday_name_is_only_warned_of(name: str, says: str) -> None:

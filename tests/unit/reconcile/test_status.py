@@ -137,7 +137,10 @@ def test_beat_running(seen: StatusView, verdict: tuple[str, str, bool]) -> None:
 def test_why_a_change_of_beat_is_held_back_is_told(ready_pods: int) -> None:
     message = beat_running.evaluate(view({"beat": {}}, beat(ready=ready_pods), waits_for=WAITS)).message
     assert message.startswith("beat is ")
-    assert message.endswith(f"its change waits until the workers are available with theirs: {WAITS[0]}")
+    assert message.endswith(
+        f"its change waits until the workers are available with theirs: {WAITS[0]}; "
+        "mend or remove a worker group that cannot get there, WorkersAvailable says why"
+    )
 
 
 def test_broker_reachable() -> None:

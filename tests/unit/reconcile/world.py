@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import managed_redis
+from celery_operator.desired import following, managed_redis
 from celery_operator.desired.runtime_configmap import Runtime
-from celery_operator.kube.objects import DEPLOYMENT, SECRET, Kind, Manifest, ObjectRef
+from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Kind, Manifest, ObjectRef
 from celery_operator.observe.cache import live_digest, strip
 from celery_operator.observe.snapshot import Applied, Snapshot
 from celery_operator.reconcile import plan as planning
@@ -28,7 +28,7 @@ class World:
         self.pods: list[Manifest] = []
         self.applied: dict[tuple[ObjectRef, str], Applied] = {}
         self.missing: tuple[str, ...] = ()
-        self.references: str | None = None
+        self.references: dict[str, str] = {}
         self.runtime: Runtime = RUNTIME
         self._owners: dict[ObjectRef, dict[Path, set[str]]] = {}
         self._count = 100
@@ -42,7 +42,7 @@ class World:
             pods=tuple(self.pods),
             runtime=self.runtime,
             missing_references=self.missing,
-            references_hash=self.references,
+            references_hashes=dict(self.references),
             redis_secret=secret,
             applied=dict(self.applied),
         )
@@ -114,8 +114,13 @@ class World:
         if step.ref.kind.kind == "Deployment":
             live["spec"].setdefault("replicas", 1)
         live["metadata"]["resourceVersion"] = str(self._next())
-        result = live_digest(strip(copy.deepcopy(live)))
-        self.applied[step.ref, step.manager] = Applied(desired=step.desired, live=result)
+        result = strip(copy.deepcopy(live))
+        template = result["spec"]["template"] if step.ref.kind in (DEPLOYMENT, STATEFUL_SET) else None
+        self.applied[step.ref, step.manager] = Applied(
+            desired=step.desired,
+            live=live_digest(result),
+            follows=None if template is None else following.read(template),
+        )
 
     def _next(self) -> int:
         self._count += 1

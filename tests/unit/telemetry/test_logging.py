@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import kopf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +61,8 @@ def test_a_traceback_stays_on_its_line(stream: io.StringIO) -> None:
 def test_kopfs_object_is_the_lines_object(stream: io.StringIO) -> None:
     configure("json", stream=stream)
     reference = {"apiVersion": "v1", "kind": "CeleryCluster", "namespace": "n", "name": "c", "uid": "u"}
-    logging.getLogger("kopf.objects").warning("x", extra={"k8s_ref": reference, "k8s_skip": True, "settings": object()})
+    settings = kopf.OperatorSettings()
+    logging.getLogger("kopf.objects").warning("x", extra={"k8s_ref": reference, "k8s_skip": True, "settings": settings})
     (line,) = lines(stream)
     assert line["object"] == {"kind": "CeleryCluster", "namespace": "n", "name": "c"}
     assert "settings" not in line

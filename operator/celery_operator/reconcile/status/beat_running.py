@@ -11,6 +11,7 @@ from celery_operator.reconcile.status.view import StatusView, Verdict
 
 WAITING: Final = "WaitingForWorkers"
 """Reason while a change of beat is held back."""
+_TO_DO: Final = "mend or remove a worker group that cannot get there, WorkersAvailable says why"
 
 
 def evaluate(view: StatusView) -> Verdict:
@@ -21,7 +22,7 @@ def evaluate(view: StatusView) -> Verdict:
     verdict = single_pod.evaluate(view, names.beat(cluster.metadata.name), beat_statefulset.COMPONENT, "beat")
     if not view.waits_for:
         return verdict
-    waits = f"its change waits until the workers are available with theirs: {', '.join(view.waits_for)}"
+    waits = f"its change waits until the workers are available with theirs: {', '.join(view.waits_for)}; {_TO_DO}"
     if verdict.status != "True":
         return replace(verdict, message=f"{verdict.message}; {waits}")
     return Verdict(status="True", reason=WAITING, message=f"beat is running with its former settings; {waits}")

@@ -53,6 +53,16 @@ class Trouble:
     message: str
 
 
+_ENDED_IN_PEACE: Final = Trouble(
+    reason="ContainerFailed",
+    message=(
+        "the container ends again and again without an error, by a failed liveness probe if its Events say so; see "
+        f"kubectl describe pod, and {_SEE_LOG}"
+    ),
+)
+"""A worker that the kubelet stops ends like one that was asked to: the exit code is 0."""
+
+
 def find(pods: Iterable[Manifest]) -> Trouble | None:
     """The most telling trouble among the pods: what the launcher said counts more than what the kubelet says.
 
@@ -83,6 +93,8 @@ def _of_pod(pod: Manifest) -> Iterator[tuple[int, int, Trouble]]:
             if ended and ended.get("exitCode") != 0:
                 rank, trouble = _of_end(ended)
                 yield rank, restarts, trouble
+        if waiting.get("reason") == "CrashLoopBackOff" and _ended_in_peace(container):
+            yield 1, restarts, _ENDED_IN_PEACE
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             yield 1, 0, _trouble("PodNotScheduled", condition.get("message") or "no node was found for a pod")
@@ -101,6 +113,10 @@ def _of_end(ended: dict[str, Any]) -> tuple[int, Trouble]:
         text = "the container was killed (exit code 137), by a failed liveness probe if its Events say so"
         return 1, Trouble(reason="ContainerFailed", message=f"{text}; see kubectl describe pod, and {_SEE_LOG}")
     return 1, Trouble(reason="ContainerFailed", message=f"the container ended with exit code {code}; {_SEE_LOG}")
+
+
+def _ended_in_peace(container: dict[str, Any]) -> bool:
+    return ((container.get("lastState") or {}).get("terminated") or {}).get("exitCode") == 0
 
 
 def _trouble(reason: str, said: str) -> Trouble:

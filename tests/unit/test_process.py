@@ -1,0 +1,169 @@
+"""The process as a whole, in front of an API server that gives out a Lease and answers nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
+
+from celery_operator.kube.client import KubeClient
+from celery_operator.observe.key import ClusterKey
+from celery_operator.process import Operator
+from celery_operator.settings import Settings
+from tests.unit.desired.clusters import manifest
+from tests.unit.reconcile.test_deadlines import pod as pod_manifest
+
+Json = dict[str, Any]
+KEY = ClusterKey(namespace="team", name="shop")
+TOLD_WITHIN = 2.0
+"""Seconds; a pass that gets no answer goes on for more than twenty."""
+
+
+class Web:
+    """An HTTP server on a free port of this machine."""
+
+    def __init__(self) -> None:
+        self.app = web.Application()
+        self._runner = web.AppRunner(self.app, shutdown_timeout=0)
+        self.port = 0
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+
+class SlowApi(Web):
+    """An API server that has no answer but for a Lease."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self._end = asyncio.Event()
+        self.app.router.add_route("*", "/{path:.*}", self._answer)
+
+    async def stop(self) -> None:
+        self._end.set()
+        await super().stop()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if "/leases" not in request.path:
+            self.asked.set()
+            await self._end.wait()
+            raise web.HTTPServiceUnavailable
+        if request.method == "GET":
+            return web.json_response({"kind": "Status", "code": 404, "reason": "NotFound"}, status=404)
+        lease: Json = await request.json()
+        return web.json_response({**lease, "metadata": {**lease["metadata"], "resourceVersion": "1"}}, status=201)
+
+
+class Pod(Web):
+    """The runtime's HTTP server in a pod."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+        self.app.router.add_post("/deadline", self._deadline)
+
+    async def _deadline(self, request: web.Request) -> web.Response:
+        self.told.set()
+        return web.Response(status=204)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[SlowApi]:
+    server = SlowApi()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def pod() -> AsyncIterator[Pod]:
+    server = Pod()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+def cut_pod(port: int) -> Json:
+    """A worker pod of the CeleryCluster that was just given less time than it believes."""
+    labels = {
+        "app.kubernetes.io/component": "worker",
+        "app.kubernetes.io/managed-by": "celery-operator",
+        "celery-operator.dev/cluster": "shop",
+    }
+    return pod_manifest(
+        metadata__labels=labels,
+        metadata__resourceVersion="9",
+        metadata__deletionTimestamp="2999-01-01T00:00:00Z",
+        spec__containers=[{"name": "worker", "ports": [{"name": "probes", "containerPort": port}]}],
+        status__podIP="127.0.0.1",
+    )
+
+
+async def until_it_leads(operator: Operator) -> None:
+    async with asyncio.timeout(10):
+        while not operator._holds_lease():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_shortened_deadline_waits_for_no_pass(api: SlowApi, pod: Pod) -> None:
+    operator = Operator(Settings(host="127.0.0.1", port=0))
+    configuration = Configuration(host=f"http://127.0.0.1:{api.port}")
+    async with KubeClient(configuration) as client, KubeClient(configuration) as lease_client:
+        operator._compose(client, lease_client)
+        operator._cache.put(manifest({"envFrom": [{"secretRef": {"name": "s"}}]}))
+        tasks = [asyncio.create_task(operator._elector.run()), asyncio.create_task(operator._queue.run())]
+        await until_it_leads(operator)
+        operator._enqueue(KEY)
+        async with asyncio.timeout(10):
+            await api.asked.wait()
+        assert operator._queue.oldest_run_seconds() > 0, "a pass is running"
+        assert operator._cache.put(cut_pod(pod.port)) == KEY
+
+        operator._enqueue_at_once(KEY)
+        async with asyncio.timeout(TOLD_WITHIN):
+            await pod.told.wait()
+
+        await operator._queue.stop(grace=0)
+        operator._elector.stop()
+        await operator._messenger.stop()
+        await operator._monitor.stop()
+        await asyncio.wait(tasks, timeout=5)
+
+
+async def test_a_standby_tells_nobody(api: SlowApi, pod: Pod) -> None:
+    operator = Operator(Settings(host="127.0.0.1", port=0))
+    configuration = Configuration(host=f"http://127.0.0.1:{api.port}")
+    async with KubeClient(configuration) as client, KubeClient(configuration) as lease_client:
+        operator._compose(client, lease_client)
+        operator._cache.put(cut_pod(pod.port))
+        operator._enqueue_at_once(KEY)
+        await operator._messenger.stop()  # would wait for what is on its way
+        await operator._monitor.stop()
+    assert not pod.told.is_set()
+
+
+async def test_what_was_told_is_remembered_until_the_last_pod_is_gone(api: SlowApi, pod: Pod) -> None:
+    """Also where the CeleryCluster went first: each event of a terminating pod comes by here."""
+    operator = Operator(Settings(host="127.0.0.1", port=0))
+    configuration = Configuration(host=f"http://127.0.0.1:{api.port}")
+    async with KubeClient(configuration) as client, KubeClient(configuration) as lease_client:
+        operator._compose(client, lease_client)
+        operator._cache.put(cut_pod(pod.port))
+        operator._reconciler.tell_deadlines(KEY)
+        operator._enqueue(KEY)
+        assert KEY in operator._messenger._told
+        operator._cache.drop(cut_pod(pod.port))
+        operator._enqueue(KEY)
+        assert KEY not in operator._messenger._told
+        await operator._messenger.stop()
+        await operator._monitor.stop()
