@@ -13,7 +13,11 @@ from typing import Mapping, Optional, Tuple
 
 
 class Deadline:
-    """The moment of SIGKILL on time.monotonic(); None before SIGTERM. One writer a field, read by other threads."""
+    """The moment of SIGKILL on time.monotonic(); None before SIGTERM. One writer a field, read by other threads.
+
+    ``start`` belongs to the main thread, ``shorten`` to the probes' thread: neither reads what the other writes, so
+    that none undoes the other's.
+    """
 
     def __init__(self, grace_seconds: float, token: str) -> None:
         self._grace = grace_seconds
@@ -23,19 +27,19 @@ class Deadline:
 
     def start(self) -> None:
         """SIGTERM came: the grace period runs from now on, unless the operator told of an earlier end."""
-        end = time.monotonic() + self._grace
-        self._end = end if self._told is None else min(end, self._told)
+        self._end = time.monotonic() + self._grace
 
     def shorten(self, seconds: float) -> None:
         """SIGKILL comes in ``seconds`` at the latest; a later moment than the known one changes nothing."""
         end = time.monotonic() + max(0.0, seconds)
         self._told = end if self._told is None else min(end, self._told)
-        if self._end is not None:
-            self._end = min(self._end, self._told)
 
     def left(self) -> Optional[float]:
         """Seconds until SIGKILL, 0 at the least; None before SIGTERM."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
+        end, told = self._end, self._told
+        if end is None:
+            return None
+        return max(0.0, (end if told is None else min(end, told)) - time.monotonic())
 
     def shown(self) -> Optional[float]:
         """``left`` for /status."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from time import monotonic, sleep
-from typing import Any, List, Optional
+from typing import Any, Deque, List, Optional
 
 from . import task_requests
 from .deadline import Deadline
@@ -28,6 +29,12 @@ SHORTEST_MARGIN, LONGEST_MARGIN = 3.0, 15.0
 
 LAST_SECONDS = 2.0
 """Before SIGKILL, where the pool cannot end one task: the process ends itself, once messages are back."""
+
+LAST_TIMEOUT_SECONDS, LAST_PATIENCE_SECONDS = 1.5, 0.5
+"""Of these, for the broker to take the messages back, and for the main thread to leave the broker's client."""
+
+SAY_SECONDS = 0.5
+"""At the very end: for the log to name what did not go back."""
 
 CHILD_SECONDS = 1.5
 """Between SIGTERM and SIGKILL for a pool's child."""
@@ -49,7 +56,11 @@ def margin(grace: float) -> float:
 
 
 put_back = harmless(task_requests.put_back)
-"""One that fails, because the broker is away, must not keep the others."""
+end_task = harmless(task_requests.cut)
+kill_child = harmless(task_requests.kill)
+keep_waiting = harmless(task_requests.keep_waiting)
+at_rest = harmless(task_requests.at_rest)
+"""One that fails, because the broker is away or a child is gone, must not keep the others. None: it failed."""
 
 
 class Shutdown:
@@ -62,7 +73,10 @@ class Shutdown:
         self._main = MainThread(settings.pool)
         self._worker: Optional[Any] = None
         self._watching = False
-        self._unstarted: List[Any] = []
+        self._acted = False
+        self._cutting: List[Any] = []
+        self._unstarted: Deque[Any] = deque()
+        self._in_pool: List[Any] = []
         self._beat = 0.0
 
     @harmless
@@ -90,51 +104,65 @@ class Shutdown:
             self._deadline.start()
         if self._settings.shutdown_mode == REQUEUE:
             return
-        consumer = getattr(self._worker, "consumer", None)
-        self._unstarted = task_requests.unstarted(getattr(consumer, "timer", None))
+        # First: what follows can fail, and without the thread every task would be lost.
         start_new_thread(self._watch, ())
+        self._unstarted.extend(task_requests.unstarted(self._consumer()))
+
+    def _watch(self) -> None:
+        """The watchdog thread; it ends with the process."""
+        begun = monotonic()
+        while True:
+            self._round(begun)
+            sleep(TICK_SECONDS)
 
     @harmless
-    def _watch(self) -> None:
-        """The watchdog thread."""
-        begun = monotonic()
-        cuts = self._settings.pool in KILLABLE_POOLS
-        acted = False
-        while True:
-            left = self._deadline.left() or 0.0
-            if self._unstarted and self._closed():
-                self._put_back_unstarted()
+    def _round(self, begun: float) -> None:
+        """``begun``: SIGTERM, on time.monotonic()."""
+        left = self._deadline.left() or 0.0
+        if self._unstarted and self._closed():
+            self._put_back_unstarted()
+        self._send_answers()
+        if self._settings.pool in KILLABLE_POOLS:
             # The time from SIGTERM to SIGKILL as it is known now: it may have become shorter.
-            if cuts and not acted and left <= margin(monotonic() - begun + left):
-                acted = True
+            if not self._acted and left <= margin(monotonic() - begun + left):
                 self._cut()
-            if left <= LAST_SECONDS:
-                self._last()
-                return
-            self._keep_alive()
-            sleep(TICK_SECONDS)
+        elif not self._acted and left <= LAST_SECONDS:
+            self._last()
+        self._keep_alive()
+
+    def _consumer(self) -> Any:
+        return getattr(self._worker, "consumer", None)
 
     def _closed(self) -> bool:
         """Whether the consumer hands nothing more to the pool."""
         from celery import bootsteps
 
         states: Any = bootsteps
-        consumer = getattr(self._worker, "consumer", None)
-        state = getattr(getattr(consumer, "blueprint", None), "state", None)
+        state = getattr(getattr(self._consumer(), "blueprint", None), "state", None)
         return state in (states.CLOSE, states.TERMINATE)
 
     @harmless
     def _put_back_unstarted(self) -> None:
         """Messages that this worker will never start are hidden from the others until its last task has ended."""
-        waiting, self._unstarted = self._unstarted, []
 
         def act() -> None:
             taken = task_requests.in_pool(self._pool())
-            for request in waiting:
-                if not task_requests.given_to_pool(request) and request.id not in taken:
+            while self._unstarted:
+                request = self._unstarted.popleft()
+                if task_requests.given_to_pool(request) or request.id in taken:
+                    self._in_pool.append(request)
+                else:
                     put_back(request)
 
-        self._main.run(act, timeout=5.0)
+        self._main.run(act, timeout=self._spare(5.0))
+
+    @harmless
+    def _send_answers(self) -> None:
+        """Acknowledge tasks that ended while the others are waited for: without, another worker would run them again
+        when this one is killed."""
+        consumer = self._consumer()
+        if consumer is not None and self._closed() and task_requests.unsent(consumer):
+            self._main.run(lambda: task_requests.send_answers(consumer), timeout=self._spare(1.0))
 
     def _pool(self) -> Any:
         return getattr(self._worker, "pool", None)
@@ -142,70 +170,123 @@ class Shutdown:
     @harmless
     def _cut(self) -> None:
         """Prefork: tasks that can be delivered again are ended and go back; the others go on."""
-        cut: List[Any] = []
+        cut = self._cutting
+        looked: List[bool] = []
+        waiting: Deque[Any] = deque()
+        done: List[Any] = []
 
         def begin() -> None:
             for request in task_requests.running():
-                if task_requests.goes_back(request):
-                    task_requests.cut(request, self._pool())
+                if task_requests.goes_back(request) and request not in cut:
                     cut.append(request)
+                    end_task(request, self._pool())
+            looked.append(True)
 
         def kill() -> None:
             for request in cut:
                 if not task_requests.ended(request.worker_pid):
-                    task_requests.kill(request, self._pool())
+                    kill_child(request, self._pool())
 
         def end() -> None:
-            for request in cut:
-                put_back(request)
+            # Each once: the first of several calls may hang in the broker's client.
+            while waiting:
+                request = waiting.popleft()
+                if put_back(request) is not None:
+                    done.append(request)
                 task_requests.forget(request)
 
-        self._main.run(begin, timeout=2.0)
+        self._main.run(begin, timeout=min(2.0, self._left_to_act()))
+        if not looked and not cut:
+            # The main thread is busy with the broker: again in the next round.
+            return
+        self._acted = True
         # Said now: when these were the last tasks, the process ends with them.
         if cut:
-            names = [task_requests.text(request) for request in cut]
-            self._say("cut and put back into their queues, to be run again by another worker", names)
+            self._say("cut, and go back into their queues to be run again by another worker", cut)
         self._say_lost()
         limit = monotonic() + CHILD_SECONDS
         while monotonic() < limit and not all(task_requests.ended(request.worker_pid) for request in cut):
             sleep(CHILD_POLL_SECONDS)
-        self._main.run(kill, timeout=1.0)
-        self._main.run(end, timeout=3.0)
+        if not all(task_requests.ended(request.worker_pid) for request in cut):
+            self._main.run(kill, timeout=min(1.0, self._left_to_act()))
+        waiting.extend(cut)
+        while waiting:
+            self._main.run(end, timeout=min(3.0, self._left_to_act()))
+            if self._left_to_act() <= SAY_SECONDS:
+                break
+        self._say_not_back([request for request in cut if request not in done])
 
     @harmless
     def _last(self) -> None:
         """Nothing more can be waited for. Pools that cannot end one task end with the process."""
+        held: List[Any] = []
         back: List[Any] = []
+        done: List[Any] = []
 
         def act() -> None:
-            back.extend(
-                request for request in task_requests.running() if task_requests.goes_back(request) and put_back(request)
-            )
+            held.extend(self._held())
+            for request in held:
+                went = put_back(request)
+                if went is not None:
+                    done.append(request)
+                if went:
+                    back.append(request)
+            # After all are marked: what has ended up to now is acknowledged, and what ends later is not.
+            task_requests.send_answers(self._consumer())
 
-        if self._settings.pool in KILLABLE_POOLS:
-            return
-        self._main.run(act, timeout=LAST_SECONDS / 2)
+        keep_waiting(self._pool())
+        timeout = min(LAST_TIMEOUT_SECONDS, self._left_to_act())
+        self._main.run(act, timeout=timeout, patience=LAST_PATIENCE_SECONDS)
+        self._acted = True
         self._say_lost()
         if back:
-            names = [task_requests.text(request) for request in back]
-            self._say("put back into their queues while they ran; this process ends now", names)
+            self._say("put back into their queues; this process ends now, and with it those that run", back)
+        self._say_not_back([request for request in held or self._held() if request not in done])
+        if back:
             os._exit(CUT_SHORT)
+
+    def _held(self) -> List[Any]:
+        """Whose messages the broker still has: running ones, and those that wait for a slot, their time or rate.
+
+        Of the latter Celery forgets all when its consumer closes, hence our own lists.
+        """
+        running = [request for request in task_requests.running() if task_requests.goes_back(request)]
+        unstarted = {*self._unstarted, *self._in_pool, *task_requests.unstarted(self._consumer())}
+        return running + [one for one in unstarted if one.time_start is None and not one.acknowledged]
+
+    def _left_to_act(self) -> float:
+        """Seconds until only the time to say what happened is left; never so few that nothing could be tried."""
+        return max(SAY_SECONDS, (self._deadline.left() or 0.0) - SAY_SECONDS)
+
+    def _spare(self, seconds: float) -> float:
+        """At most ``seconds``, and fewer when the time to act is near: a broker that hangs must not delay that."""
+        return max(TICK_SECONDS, min(seconds, (self._deadline.left() or 0.0) - margin(self._deadline.grace)))
 
     @harmless
     def _say_lost(self) -> None:
         """Tasks that no broker holds any more."""
-        lost = [task_requests.text(request) for request in task_requests.running() if not request.task.acks_late]
+        lost = [request for request in task_requests.running() if not request.task.acks_late]
         if lost:
             self._say("still running and LOST unless they end in time, since they were acknowledged early", lost)
 
-    def _say(self, what: str, tasks: List[str]) -> None:
+    @harmless
+    def _say_not_back(self, requests: List[Any]) -> None:
+        """Tasks whose messages the broker did not take back: it is away, or slower than the time that was left."""
+        if requests:
+            self._say(
+                "NOT back in their queues, since the broker did not take them in time; they come back after the "
+                "visibility timeout (Redis), or when the connection ends (RabbitMQ)",
+                requests,
+            )
+
+    def _say(self, what: str, requests: List[Any]) -> None:
         logger.warning(
             "celery-operator: SIGKILL follows in %.1f s; %d tasks are %s: %s. Raise shutdown.gracePeriod to let such "
             "tasks end",
             self._deadline.left() or 0.0,
-            len(tasks),
+            len(requests),
             what,
-            "; ".join(tasks),
+            "; ".join(map(task_requests.text, requests)),
         )
 
     @harmless
@@ -214,15 +295,16 @@ class Shutdown:
         long task, and give the task to another one while it runs here."""
         if self._settings.pool == "prefork" and self._found.number("celery") >= KEEPS_HEARTBEATS:
             return
-        connection: Any = getattr(getattr(self._worker, "consumer", None), "connection", None)
+        connection: Any = getattr(self._consumer(), "connection", None)
         interval = connection.get_heartbeat_interval() if connection is not None else 0
         if not interval or monotonic() - self._beat < interval / 2.0:
             return
         self._beat = monotonic()
-        self._main.run(lambda: connection.connection.send_heartbeat(), timeout=1.0)
+        self._main.run(lambda: connection.connection.send_heartbeat(), timeout=self._spare(1.0))
 
     def _bound_the_soft_shutdown(self) -> None:
-        """Celery sleeps through the whole soft timeout; a deadline that became shorter meanwhile must end it."""
+        """Celery sleeps through the whole soft timeout; the end of the last task must end it, and a deadline that
+        became shorter meanwhile."""
         from celery.worker import worker
 
         deadline = self._deadline
@@ -231,7 +313,7 @@ class Shutdown:
             if deadline.left() is None:
                 deadline.start()
             end = monotonic() + seconds
-            while monotonic() < end and (deadline.left() or 0.0) > REQUEUE_MARGIN_SECONDS:
+            while monotonic() < end and (deadline.left() or 0.0) > REQUEUE_MARGIN_SECONDS and not at_rest(self._pool()):
                 sleep(TICK_SECONDS)
             self._say_lost()
 

@@ -47,6 +47,8 @@ NEED_MORE = (
     "shutdown.Shutdown._cut",
     "shutdown.Shutdown._last",
     "shutdown.Shutdown._say_lost",
+    "shutdown.Shutdown._say_not_back",
+    "task_requests._send",
 )
 """Hooks that only a deadline, or a child of a lost parent, reaches; the tests of shutdown do."""
 

@@ -51,6 +51,12 @@ def length(broker: str) -> int:
         return int(declared.message_count)
 
 
+def unacknowledged(broker: str) -> int:
+    """Messages that Redis keeps for a worker, hidden from the others until the visibility timeout."""
+    with Redis.from_url(broker) as client:
+        return int(client.hlen("unacked"))
+
+
 def end(pod: Pod, *, grace: float = GRACE) -> float:
     """What the kubelet does: SIGTERM to the main process, SIGKILL at the end of the grace period.
 
@@ -95,7 +101,8 @@ def test_tasks_that_outlast_the_grace_period_go_back(
 
     assert waiting(broker) == ["endings.rest one", "endings.rest two"]
     assert [ledger.llen(f"{key}.finally") for key in ("one", "two")] == [1, 1], "tasks could clean up"
-    assert "cut and put back" in pod.output()
+    assert "2 tasks are cut, and go back into their queues" in pod.output()
+    assert "NOT back" not in pod.output()
     assert "endings.rest[" in pod.output()
     assert "Traceback" not in pod.output()
 
@@ -118,6 +125,33 @@ def test_an_early_acknowledged_task_uses_the_time_that_is_left(
     assert late < early, "the other one went back before"
     assert "LOST unless they end in time" in pod.output()
     assert "endings.early[" in pod.output().rpartition("LOST unless")[2].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("celery", "pool"),
+    [
+        (NEWEST, "threads"),
+        ("celery-5.3", "prefork"),
+        *(pytest.param(version, "prefork", marks=VERIFY) for version in ("celery-5.5", "celery-5.6", NEWEST)),
+        pytest.param("celery-5.3", "threads", marks=VERIFY),
+        *(pytest.param(NEWEST, pool, marks=VERIFY) for pool in ("gevent", "eventlet")),
+    ],
+)
+def test_a_task_that_ends_while_another_is_waited_for_is_not_run_again(
+    celery: str, pool: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, celery, pool=pool).wait_for("/readyz")
+    # Prefork ends in an orderly way once late acknowledged tasks are cut: this one keeps it until SIGKILL.
+    long = "endings.early" if pool == "prefork" else "endings.rest"
+    send(broker, "endings.rest", "short", 2.0)
+    send(broker, long, "long", 60.0)
+    for key in ("short", "long"):
+        wait_for_entries(ledger, f"{key}.begin", 1)
+    end(pod)
+    assert ledger.llen("short") == 1
+    assert unacknowledged(broker) == 0, "Redis would hand the short one out again"
+    assert waiting(broker) == ([] if pool == "prefork" else ["endings.rest long"])
 
 
 @pytest.mark.parametrize("celery", ["celery-5.3", NEWEST])
@@ -209,7 +243,57 @@ def test_pools_that_cannot_end_a_task_end_with_their_tasks_back(
     end(pod)
 
     assert waiting(broker) == [f"endings.rest {pool}"]
-    assert "put back into their queues while they ran" in pod.output()
+    assert "put back into their queues; this process ends now" in pod.output()
+
+
+def test_a_solo_task_inside_a_client_of_its_own_goes_back(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, pool="solo").wait_for("/readyz")
+    send(broker, "endings.blocked", "blocked")
+    wait_for_entries(ledger, "blocked.begin", 1)
+    end(pod)
+    assert waiting(broker) == ["endings.blocked blocked"]
+
+
+@pytest.mark.parametrize("celery", [pytest.param("celery-5.5", marks=VERIFY), NEWEST])
+def test_tasks_that_wait_for_their_rate_go_back_at_once(
+    celery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    config = {"worker_prefetch_multiplier": 4, "worker_disable_prefetch": False}
+    pod = worker(make_pod, broker, celery, grace=60.0, config=config).wait_for("/readyz")
+    send(broker, "endings.limited", "first", 8.0)
+    wait_for_entries(ledger, "first.begin", 1)
+    send(broker, "endings.limited", "second", 8.0)
+    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the worker holds the second")
+    pod.signal(signal.SIGTERM)
+    wait_until(lambda: length(broker) == 1, timeout=5.0, what="it is back")
+    assert pod.running
+    assert waiting(broker) == ["endings.limited second"]
+    assert pod.ended(timeout=30.0) == 0
+    assert [ledger.llen(key) for key in ("first", "second")] == [1, 0]
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", NEWEST])
+def test_what_waits_inside_a_threads_pool_goes_back_at_the_deadline(
+    celery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """Whenever it would have been acknowledged: it has not begun."""
+    broker = empty_broker.url()
+    config = {"worker_prefetch_multiplier": 4, "worker_disable_prefetch": False}
+    pod = worker(make_pod, broker, celery, pool="threads", config=config).wait_for("/readyz")
+    for key in ("one", "two"):
+        send(broker, "endings.rest", key, 60.0)
+        wait_for_entries(ledger, f"{key}.begin", 1)
+    send(broker, "endings.rest", "late", 60.0)
+    send(broker, "endings.early", "early", 60.0)
+    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the pool holds both")
+    end(pod)
+    assert waiting(broker) == ["endings.early early", "endings.rest late", "endings.rest one", "endings.rest two"]
+    assert [ledger.llen(f"{key}.begin") for key in ("late", "early")] == [0, 0]
+    assert unacknowledged(broker) == 0
 
 
 @pytest.mark.parametrize(
@@ -295,6 +379,10 @@ def test_a_broker_that_hangs_at_the_deadline_still_has_the_message(
                 lambda: client.llen("celery") + client.hlen("unacked") == 1, timeout=5.0, what="one message is there"
             )
         assert "Unrecoverable error" not in pod.output()
+        assert "endings.rest[" in pod.output().partition("NOT back in their queues")[2].splitlines()[0]
+        assert "put back into their queues" not in pod.output()
+        assert "endings.rest[" in pod.output().partition("NOT back in their queues")[2].splitlines()[0]
+        assert "put back into their queues" not in pod.output()
 
 
 REQUEUE: dict[str, Any] = {"shutdownMode": "Requeue"}
@@ -325,6 +413,23 @@ def test_requeue_waits_a_bounded_time_and_puts_the_rest_back(
     assert waiting(broker) == ["endings.rest long"]
     assert ledger.llen("short") == 1
     assert took > 4.0, "the short task had its time"
+
+
+@pytest.mark.parametrize("celery", [pytest.param("celery-5.5", marks=VERIFY), NEWEST])
+def test_requeue_ends_when_the_last_task_has_ended(
+    celery: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, celery, grace=30.0, **REQUEUE).wait_for("/readyz")
+    send(broker, "endings.rest", "one", 3.0)
+    send(broker, "endings.rest", "two", 5.0)
+    for key in ("one", "two"):
+        wait_for_entries(ledger, f"{key}.begin", 1)
+    took = end(pod, grace=30.0)
+    assert took < 15.0, "it slept for all of its 20 s"
+    assert [ledger.llen(key) for key in ("one", "two")] == [1, 1]
+    assert waiting(broker) == []
+    assert unacknowledged(broker) == 0
 
 
 def test_requeue_names_the_tasks_that_it_loses(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:

@@ -42,6 +42,20 @@ def test_what_was_told_before_sigterm_is_remembered(clock: list[float]) -> None:
     assert deadline.left() == 15.0
 
 
+def test_what_is_told_while_sigterm_is_handled_is_not_lost(clock: list[float]) -> None:
+    """The signal's handler interrupts the main thread anywhere, and the operator's request has its own thread."""
+
+    class Told(Deadline):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_end" and value is not None:
+                self.shorten(5.0)
+            super().__setattr__(name, value)
+
+    deadline = Told(30.0, "uid")
+    deadline.start()
+    assert deadline.left() == 5.0
+
+
 @pytest.mark.parametrize(
     ("token", "header", "body", "code"),
     [

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from celery_operator.runtime.process_tree import judge, warnings
+from celery_operator.runtime.environment import SETTINGS
+from celery_operator.runtime.process_tree import ancestors, judge, signals_the_group, warnings
 
 
 @pytest.mark.parametrize(
@@ -16,11 +17,20 @@ from celery_operator.runtime.process_tree import judge, warnings
         ("/usr/bin/bash /entrypoint.sh", "exec"),
         ("/sbin/tini -g -- python launch.py worker", "-g"),
         ("tini -vg python launch.py worker", "-g"),
+        ("tini -p SIGTERM -g -- python launch.py worker", "-g"),
+        ("tini -e 143 -g -- python launch.py worker", "-g"),
+        ("tini -e143 -pSIGKILL -sg python launch.py worker", "-g"),
+        ("/sbin/docker-init -g -- python launch.py worker", "-g"),
+        ("/usr/bin/tini-static -g python launch.py worker", "-g"),
         ("dumb-init python launch.py worker", "--single-child"),
+        ("dumb-init -r 15:3 python launch.py worker", "--single-child"),
         ("tini -- python launch.py worker -g", None),
+        ("tini -p -g python launch.py worker", None),
         ("tini python launch.py worker", None),
+        ("/sbin/docker-init -- python launch.py worker", None),
         ("dumb-init -c -- python launch.py", None),
-        ("dumb-init --single-child python launch.py", None),
+        ("dumb-init -r 15:3 -vc python launch.py", None),
+        ("dumb-init --rewrite 15:3 --single-child python launch.py", None),
         ("/pause", None),
         ("s6-svscan /run/service", None),
     ],
@@ -30,9 +40,57 @@ def test_process_1_is_judged(command: str, word: str | None) -> None:
     assert said is None if word is None else word in (said or "")
 
 
-def test_only_a_parent_that_is_process_1_is_asked(tmp_path: Path) -> None:
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "cmdline").write_bytes(b"/bin/sh\0-c\0python launch.py\0")
-    assert len(warnings(str(tmp_path), parent=1)) == 1
-    assert warnings(str(tmp_path), parent=77) == []
+@pytest.mark.parametrize(
+    ("command", "variable", "group"),
+    [
+        ("tini -- python", {"TINI_KILL_PROCESS_GROUP": ""}, True),
+        ("tini -- python", {"TINI_SUBREAPER": ""}, False),
+        ("python", {"TINI_KILL_PROCESS_GROUP": "1"}, False),
+        ("dumb-init python", {"DUMB_INIT_SETSID": "0"}, False),
+        ("dumb-init python", {"DUMB_INIT_SETSID": "1"}, True),
+    ],
+)
+def test_variables_of_an_init_count_as_its_options(command: str, variable: dict[str, str], group: bool) -> None:
+    assert signals_the_group(command.split(), variable) is group
+
+
+def process(folder: Path, pid: int, parent: int, command: str, environ: str | None = f"{SETTINGS}={{}}") -> None:
+    """What /proc says of one process; ``environ`` None: it belongs to somebody else."""
+    (folder / str(pid)).mkdir()
+    (folder / str(pid) / "cmdline").write_bytes(command.replace(" ", "\0").encode() + b"\0")
+    (folder / str(pid) / "stat").write_text(f"{pid} (a) b (c) S {parent} {pid} 0 0")
+    if environ is not None:
+        (folder / str(pid) / "environ").write_text(environ + "\0")
+
+
+def test_a_shell_below_an_init_is_warned_of(tmp_path: Path) -> None:
+    process(tmp_path, 1, 0, "tini -- sh -c python;true")
+    process(tmp_path, 7, 1, "sh -c python;true")
+    (said,) = warnings(str(tmp_path), parent=7)
+    assert said.startswith("process 7 of the container is the shell sh")
+
+
+def test_a_shell_above_another_program_is_warned_of(tmp_path: Path) -> None:
+    process(tmp_path, 1, 0, "bash /entrypoint.sh", environ=None)
+    process(tmp_path, 7, 1, "chamber exec -- python", environ=None)
+    (said,) = warnings(str(tmp_path), parent=7)
+    assert said.startswith("process 1 of the container is the shell bash")
+
+
+def test_processes_outside_the_container_are_not_judged(tmp_path: Path) -> None:
+    process(tmp_path, 1, 0, "sh /init", environ="HOME=/")
+    process(tmp_path, 7, 1, "tini -- python")
+    assert [one.pid for one in ancestors(str(tmp_path), parent=7)] == [7]
+    assert warnings(str(tmp_path), parent=7) == []
+
+
+def test_an_init_that_is_not_process_1_is_judged_by_its_environment(tmp_path: Path) -> None:
+    """As with a process namespace that the pod's containers share."""
+    process(tmp_path, 7, 0, "tini -- python", environ=f"{SETTINGS}={{}}\0TINI_KILL_PROCESS_GROUP=1")
+    (said,) = warnings(str(tmp_path), parent=7)
+    assert said.startswith("process 7 of the container is tini")
+
+
+def test_process_1_has_nobody_above_it(tmp_path: Path) -> None:
+    assert list(ancestors(str(tmp_path), parent=0)) == []
     assert warnings(str(tmp_path / "nowhere"), parent=1) == []

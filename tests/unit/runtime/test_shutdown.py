@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from celery_operator.runtime import task_requests
-from celery_operator.runtime.shutdown import LAST_SECONDS, margin
+from celery_operator.runtime import guard, shutdown, task_requests
+from celery_operator.runtime.deadline import Deadline
+from celery_operator.runtime.environment import Settings
+from celery_operator.runtime.shutdown import LAST_SECONDS, Shutdown, margin
+from celery_operator.runtime.versions import Installed
 
 
 @pytest.mark.parametrize(("grace", "seconds"), [(4.0, 3.0), (20.0, 5.0), (60.0, 15.0), (3600.0, 15.0)])
@@ -68,3 +73,124 @@ def test_of_a_cut_task_only_a_success_is_told(failed: int, told: list[str]) -> N
     assert job._error_callback is None
     assert killed == [(77, 15)]
     assert one._already_cancelled
+
+
+def test_a_message_that_cannot_go_back_is_still_the_tasks() -> None:
+    """Its task may end in time, and must be able to acknowledge then."""
+
+    def refuse() -> None:
+        raise ConnectionError
+
+    one = request(message=SimpleNamespace(channel=SimpleNamespace(), requeue=refuse))
+    with pytest.raises(ConnectionError):
+        task_requests.put_back(one)
+    assert not one.acknowledged
+
+
+class Changing:
+    """A set that other threads change while it is looked at, ``times`` times."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+
+    def __iter__(self) -> Iterator[int]:
+        self._times -= 1
+        yield 1
+        if self._times >= 0:
+            raise RuntimeError("Set changed size during iteration")
+
+
+def test_a_set_that_changes_is_looked_at_again() -> None:
+    assert task_requests.snapshot(Changing(9)) == [1]
+    with pytest.raises(RuntimeError):
+        task_requests.snapshot(Changing(10))
+
+
+class Callback:
+    """What Celery queues: a promise of a bound method."""
+
+    def __init__(self, name: str, called: list[str], error: Exception | None = None) -> None:
+        def fun() -> None:
+            called.append(name)
+            if error is not None:
+                raise error
+
+        fun.__name__ = name
+        self.fun = fun
+
+    def __call__(self) -> None:
+        self.fun()
+
+
+@pytest.fixture
+def no_failures() -> Iterator[None]:
+    """The guard's list as it was."""
+    before = dict(guard.failed)
+    yield
+    guard.failed.clear()
+    guard.failed.update(before)
+
+
+@pytest.mark.usefixtures("no_failures")
+def test_every_answer_is_sent_and_nothing_else() -> None:
+    called: list[str] = []
+    answers = [Callback(name, called, ConnectionError()) for name in ("ack_log_error", "reject_log_error")]
+    other = Callback("_flush_events", called)
+    hub = SimpleNamespace(_ready={*answers, other}, _ready_lock=Lock())
+    consumer = SimpleNamespace(hub=hub)
+    assert task_requests.unsent(consumer)
+    task_requests.send_answers(consumer)
+    assert sorted(called) == ["ack_log_error", "reject_log_error"]
+    assert hub._ready == {other}
+    assert not task_requests.unsent(consumer)
+
+
+def test_a_lock_that_the_interrupted_thread_holds_is_not_waited_for() -> None:
+    called: list[str] = []
+    hub = SimpleNamespace(_ready={Callback("ack_log_error", called)}, _ready_lock=Lock())
+    with hub._ready_lock:
+        task_requests.send_answers(SimpleNamespace(hub=hub))
+    assert called == []
+    assert len(hub._ready) == 1
+
+
+def watchdog() -> Shutdown:
+    """As for a worker with the prefork pool."""
+    settings = Settings(cluster="shop", component="worker", pool="prefork", grace_period_seconds=30.0)
+    return Shutdown(settings, Installed(celery="5.7.0"), Deadline(30.0, "uid"))
+
+
+@pytest.mark.usefixtures("no_failures")
+def test_the_watchdog_starts_whatever_else_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("Set changed size during iteration")
+
+    monkeypatch.setattr(shutdown, "start_new_thread", lambda function, _: started.append(function))
+    monkeypatch.setattr(task_requests, "unstarted", fail)
+    one = watchdog()
+    one._begin()
+    assert started == [one._watch]
+
+
+@pytest.mark.usefixtures("no_failures")
+def test_a_round_that_fails_does_not_end_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[float] = []
+
+    class Enough(Exception):
+        """Ends the test."""
+
+    def rest(seconds: float) -> None:
+        rounds.append(seconds)
+        if len(rounds) == 3:
+            raise Enough
+
+    def fail(_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(shutdown, "sleep", rest)
+    monkeypatch.setattr(Deadline, "left", fail)
+    with pytest.raises(Enough):
+        watchdog()._watch()
+    assert len(rounds) == 3

@@ -44,3 +44,17 @@ def stubborn(key: str, seconds: float) -> None:
             _rest(key, end - time.monotonic())
         except BaseException:  # noqa: BLE001 - this is the point
             continue
+
+
+@app.task(name="endings.blocked")
+def blocked(key: str) -> None:
+    """Waits inside redis-py, of which it has a client of its own, for an answer that does not come."""
+    with Redis.from_url(os.environ["LEDGER_URL"], socket_timeout=None) as ledger:
+        ledger.rpush(key + ".begin", time.time())
+        ledger.blpop([key + ".never"], timeout=60)
+
+
+@app.task(name="endings.limited", rate_limit="1/h")
+def limited(key: str, seconds: float) -> None:
+    """The second one waits in the worker for an hour."""
+    _rest(key, seconds)
