@@ -64,11 +64,13 @@ LIMITS: Final = """\
   "exactly once": a worker may die between the work and its acknowledgement.
 - **Redis does not notice that a worker died.** The tasks of a worker that got SIGKILL return after the visibility
   timeout (an hour, or what follows from `maxTaskDuration`). Celery 5.7 looks every 2 s for what is due, older
-  versions every 100 s at the latest. RabbitMQ returns them at once. A worker that is told to end puts its tasks
+  versions every 10 s. RabbitMQ returns them at once. A worker that is told to end puts its tasks
   back itself, on both.
 - **An outage of the broker repeats work with `AtLeastOnce`.** When the connection is lost, the broker gives what
   runs to somebody else; prefork workers cut their own run short for that. No pod is restarted. What a worker could
   not put back, because Redis was gone already, returns after the visibility timeout.
+- **RabbitMQ takes a message back after 30 minutes** (`consumer_timeout`): with `AtLeastOnce`, a longer task starts
+  again without end. Raise it: see [brokers.md](brokers.md).
 - **The pools threads, gevent, eventlet and solo cannot cut one task.** After a lost connection a task runs on *and*
   runs again, and at the end of the grace period the whole process ends at once.
 - **Your application decides too.** A task with `acks_late` of its own keeps it. A Redis that loses its memory, or a

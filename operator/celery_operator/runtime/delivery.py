@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from . import commandline
+from .environment import Settings
 from .guard import harmless
 from .setting_names import spellings
 from .table import AT_LEAST_ONCE, REQUEUE, transport
@@ -15,6 +16,12 @@ OUR_DEFAULTS = 2
 
 SHOWN = 50
 """Names in /status; an application may have thousands."""
+
+RABBITMQ = ("amqp", "amqps", "pyamqp", "librabbitmq")
+"""URL schemes of RabbitMQ, as Celery spells them."""
+
+CONSUMER_TIMEOUT_SECONDS = 1800
+"""RabbitMQ's own since 3.8.17: a message that is unacknowledged for longer costs its consumer the channel."""
 
 
 def tasks_that_differ(app: Any, late: bool) -> List[str]:
@@ -39,16 +46,40 @@ def prefetch_warning(app: Any, options: Sequence[str], on_redis: bool) -> List[s
     """A warning when a user's own prefetching lets a worker hold messages that others could run."""
     conf = app.conf
     given = commandline.option(options, "--prefetch-multiplier")
-    multiplier = int(given) if given.lstrip("-").isdigit() else conf.worker_prefetch_multiplier
+    multiplier = _number(given or conf.worker_prefetch_multiplier)
     if on_redis and conf.get("worker_disable_prefetch"):
         return []
-    if multiplier == 1:
+    if multiplier is None or multiplier == 1:
         return []
     return [
         "the prefetch multiplier is %d: each worker holds up to %s messages a slot that it has not started, hidden "
         "from idle workers until they start; remove worker_prefetch_multiplier, or set it to 1"
         % (multiplier, multiplier or "any number of")
     ]
+
+
+def consumer_timeout_warning(settings: Settings, time_limit: Any) -> List[str]:
+    """A warning when RabbitMQ, as it comes, takes the message of a running task away, for ever.
+
+    ``time_limit``: the worker's hard time limit in seconds, or None.
+    """
+    longest = max(settings.max_task_duration_seconds or 0.0, _number(time_limit) or 0)
+    if transport(settings) not in RABBITMQ or longest < CONSUMER_TIMEOUT_SECONDS:
+        return []
+    return [
+        "tasks may run for %d s, and RabbitMQ's own consumer_timeout of %d s cuts a task that is acknowledged late "
+        "and starts it again, without end: raise consumer_timeout in rabbitmq.conf, or with a policy, above the "
+        "longest task and the longest ETA (see docs/brokers.md); nothing to do if that is done"
+        % (longest, CONSUMER_TIMEOUT_SECONDS)
+    ]
+
+
+def _number(value: Any) -> Optional[int]:
+    """A setting that an application may have read from its environment as text; None when it is no number."""
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 @harmless
@@ -79,3 +110,5 @@ def install(app: Any, state: WorkerState, options: Sequence[str]) -> None:
     let_prefetch(app, options)
     if late:
         state.warnings.extend(prefetch_warning(app, options, transport(settings) == "redis"))
+        limit = commandline.option(options, "--time-limit") or app.conf.task_time_limit
+        state.warnings.extend(consumer_timeout_warning(settings, limit))

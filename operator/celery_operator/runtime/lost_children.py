@@ -7,12 +7,23 @@ try at once; the number of tries is bounded by ``max_retries`` all the same.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from .guard import harmless
 
 CELERYS = 180
 """Task.default_retry_delay in seconds, where the application sets none."""
+
+DOUBLINGS = 8
+"""After so many tries the delay is Celery's in any case: a number of retries has no bound, and a power of it no end."""
+
+
+def delay(retries: Optional[int]) -> int:
+    """Seconds before the next try: none at first, then doubled, Celery's own at most.
+
+    A message with an ETA is held unacknowledged: one beyond Redis' visibility timeout would be run more than once.
+    """
+    return min((1 << min(retries or 0, DOUBLINGS)) - 1, CELERYS)
 
 
 @harmless
@@ -28,7 +39,7 @@ def install() -> None:
         task = self.task
         if task.default_retry_delay != CELERYS:
             return original(self, *args)
-        task.default_retry_delay = 2**self._context.retries - 1
+        task.default_retry_delay = delay(self._context.retries)
         try:
             return original(self, *args)
         finally:

@@ -1,59 +1,100 @@
 """Whether SIGTERM reaches this process, and this process alone.
 
-The kubelet signals process 1 of the container. A shell that stays process 1 drops the signal; an init that forwards it
-to the whole group ends the pool's children, and their tasks with them.
+The kubelet signals process 1 of the container. A shell that does not hand over to its program drops the signal, or
+ends and takes everything with it; an init that forwards it to the whole group ends the pool's children, and their
+tasks with them.
 """
 
 from __future__ import annotations
 
+import getopt
 import os
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
+from .environment import SETTINGS
 from .guard import harmless
 
 SHELLS = ("sh", "bash", "dash", "ash", "busybox", "zsh")
-SINGLE_CHILD = ("-c", "--single-child")
+
+TINIS = ("tini", "docker-init")
+"""Beginnings of its names: ``tini-static``, ``tini-amd64``, and Docker's own build of it."""
+
+TINI_OPTIONS = "p:hvwgle:s"
+DUMB_INIT_OPTIONS = "hvVcr:"
+DUMB_INIT_LONG_OPTIONS = ("help", "verbose", "version", "single-child", "rewrite=")
+"""As their sources say, for getopt: those with a colon or an equals sign take a value."""
+
+
+class Ancestor(NamedTuple):
+    """A process of this container above this one. ``environ`` is empty where it cannot be read."""
+
+    pid: int
+    words: Sequence[str]
+    environ: Mapping[str, str]
 
 
 def warnings(process: str = "/proc", parent: Optional[int] = None) -> List[str]:
-    """What to change; empty when this process is 1 or its parent passes signals on as it should."""
-    words = _process_1(process, parent)
-    found = judge(words) if words else None
-    return [found] if found else []
+    """What to change; empty when this process is 1 or all above it pass signals on as they should."""
+    found = [judge(one.words, one.environ, one.pid) for one in ancestors(process, parent)]
+    return [said for said in found if said]
 
 
-def judge(words: Sequence[str]) -> Optional[str]:
-    """A warning about process 1, from its command line."""
+def ancestors(process: str = "/proc", parent: Optional[int] = None) -> Iterator[Ancestor]:
+    """From ``parent`` (None: this process' own) up to process 1, as far as they belong to the container.
+
+    They have its settings in their environment. Where that cannot be read, because a program has given its rights
+    up before it started this one, they are taken for the container's as well.
+    """
+    pid = os.getppid() if parent is None else parent
+    while pid > 0:
+        words, block = _words("%s/%d/cmdline" % (process, pid)), _words("%s/%d/environ" % (process, pid))
+        environ = _variables(block)
+        if not words or (block and SETTINGS not in environ):
+            return
+        yield Ancestor(pid, words, environ)
+        pid = _parent_of("%s/%d/stat" % (process, pid))
+
+
+def judge(words: Sequence[str], environ: Optional[Mapping[str, str]] = None, pid: int = 1) -> Optional[str]:
+    """A warning about process ``pid`` of the container, from its command line and environment."""
     name = _name(words)
     if name in SHELLS:
         return (
-            "process 1 of the container is the shell %s, which does not pass SIGTERM on: tasks are killed at the end "
-            "of the grace period; start the program with exec, or name Python itself in spec.command" % name
+            "process %d of the container is the shell %s, which does not pass SIGTERM on: tasks are killed before or "
+            "at the end of the grace period; start the program with exec, or name Python itself in spec.command"
+            % (pid, name)
         )
-    if signals_the_group(words):
+    if signals_the_group(words, environ or {}):
         return (
-            "process 1 of the container is %s, which sends SIGTERM to every process of the worker: what tasks start "
-            "is ended at once; remove tini's -g, or give dumb-init --single-child" % name
+            "process %d of the container is %s, which sends SIGTERM to every process of the worker's group: the "
+            "pool's children are kept out of it, but what tasks start without a pool of processes is ended at once; "
+            "remove tini's -g and TINI_KILL_PROCESS_GROUP, or give dumb-init --single-child" % (pid, name)
         )
     return None
 
 
-def signals_the_group(words: Sequence[str]) -> bool:
-    """Whether process 1 is an init that sends SIGTERM to all processes of the worker's group."""
-    options = words[1:]
-    if _name(words) == "tini":
-        return _has(options, "-g")
-    return _name(words) == "dumb-init" and not any(option in SINGLE_CHILD for option in _leading(options))
+def signals_the_group(words: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether this is an init that sends SIGTERM to all processes of the worker's group."""
+    name = _name(words)
+    if name.startswith(TINIS):
+        return "TINI_KILL_PROCESS_GROUP" in environ or "-g" in _options(words, TINI_OPTIONS)
+    if name != "dumb-init" or environ.get("DUMB_INIT_SETSID") == "0":
+        return False
+    given = _options(words, DUMB_INIT_OPTIONS, DUMB_INIT_LONG_OPTIONS)
+    return "-c" not in given and "--single-child" not in given
 
 
 @harmless
 def protect_children() -> None:
-    """Take the prefork pool's children out of the group that such an init signals: running tasks go on.
+    """Take the prefork pool's children out of the group that an init may signal: running tasks go on.
 
-    Each leads a group of its own, as billiard expects of programs that do so: it then ends the group at a time limit.
+    Whatever that init is: which of them signal groups cannot be known for all, and a group of its own costs nothing.
+    Each child leads one, as billiard expects of programs that do so: it then ends the group at a time limit. Where
+    there is a terminal, they are in its background: they could not read from it (SIGTTIN), but their input is
+    /dev/null; they may write, unless somebody sets ``stty tostop`` (SIGTTOU); and its Ctrl-C, which they ignore
+    anyway, does not reach them.
     """
-    words = _process_1("/proc", None)
-    if not words or not signals_the_group(words):
+    if next(ancestors(), None) is None:
         return
     from celery import signals
 
@@ -64,30 +105,17 @@ def protect_children() -> None:
     signals.worker_process_init.connect(leave, weak=False)
 
 
-def _process_1(process: str, parent: Optional[int]) -> List[str]:
-    """Its command line, when it is our parent."""
-    is_parent = (os.getppid() if parent is None else parent) == 1
-    return _words("%s/1/cmdline" % process) if is_parent else []
-
-
 def _name(words: Sequence[str]) -> str:
     return os.path.basename(words[0]).lstrip("-")
 
 
-def _leading(options: Sequence[str]) -> List[str]:
-    """Options before the program that the init runs."""
-    found: List[str] = []
-    for option in options:
-        if option == "--" or not option.startswith("-"):
-            break
-        found.append(option)
-    return found
-
-
-def _has(options: Sequence[str], letter: str) -> bool:
-    return any(
-        option == letter or (not option.startswith("--") and letter[1] in option[1:]) for option in _leading(options)
-    )
+def _options(words: Sequence[str], short: str, long: Sequence[str] = ()) -> List[str]:
+    """Options before the program that an init runs, without their values; none when they cannot be read."""
+    try:
+        found, _ = getopt.getopt(list(words[1:]), short, list(long))
+    except getopt.GetoptError:
+        return []
+    return [name for name, _ in found]
 
 
 def _words(path: str) -> List[str]:
@@ -96,3 +124,18 @@ def _words(path: str) -> List[str]:
             return [word.decode("utf-8", "replace") for word in file.read().split(b"\0") if word]
     except OSError:
         return []
+
+
+def _variables(block: Sequence[str]) -> Dict[str, str]:
+    pairs = (word.partition("=") for word in block)
+    return {name: value for name, _, value in pairs}
+
+
+def _parent_of(path: str) -> int:
+    """0 where there is none, or where it is not told."""
+    try:
+        with open(path, "rb") as file:
+            # After the name in brackets, which may hold anything: the state, then the parent (proc(5)).
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0

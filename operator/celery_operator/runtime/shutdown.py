@@ -11,7 +11,7 @@ import logging
 import os
 from collections import deque
 from time import monotonic, sleep
-from typing import Any, Deque, List, Optional
+from typing import Any, Callable, Deque, List, Optional
 
 from . import task_requests
 from .deadline import Deadline
@@ -42,6 +42,9 @@ CHILD_SECONDS = 1.5
 TICK_SECONDS = 0.2
 CHILD_POLL_SECONDS = 0.05
 
+FAILED_PROBE_SECONDS = 60.0
+"""From SIGTERM to SIGKILL after a failed liveness probe, whatever the grace period: the operator sets it."""
+
 CUT_SHORT = 1
 """Exit code of a worker that had to end before its tasks: as of Celery's cold shutdown."""
 
@@ -66,8 +69,11 @@ at_rest = harmless(task_requests.at_rest)
 class Shutdown:
     """From the first SIGTERM to the end of the process."""
 
-    def __init__(self, settings: Settings, found: Installed, deadline: Deadline) -> None:
+    def __init__(
+        self, settings: Settings, found: Installed, deadline: Deadline, alive: Callable[[], bool] = lambda: True
+    ) -> None:
         self._settings = settings
+        self._alive = alive
         self._found = found
         self._deadline = deadline
         self._main = MainThread(settings.pool)
@@ -102,6 +108,8 @@ class Shutdown:
         self._watching = True
         if self._deadline.left() is None:
             self._deadline.start()
+        if not self._alive():
+            self._deadline.shorten(FAILED_PROBE_SECONDS)
         if self._settings.shutdown_mode == REQUEUE:
             return
         # First: what follows can fail, and without the thread every task would be lost.

@@ -191,7 +191,7 @@ def _worker_hooks(app: Any, settings: Settings, found: Installed, command: comma
     deadline = Deadline(settings.grace_period_seconds, settings.pod_uid)
     worker_steps.install(app, state, _server(settings, state, {"/deadline": deadline.command}))
     state.sections["deadlineSeconds"] = deadline.shown
-    Shutdown(settings, found, deadline).install()
+    Shutdown(settings, found, deadline, state.would_be_alive).install()
     process_tree.protect_children()
     delivery.install(app, state, command.options)
     return state

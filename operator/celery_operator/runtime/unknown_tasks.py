@@ -29,12 +29,14 @@ DELAY = 5.0
 EXTRA_PREFETCH = 1000
 """Held messages up to this many do not count against the prefetch limit, as Celery does it for ETA tasks."""
 
-PUBLISH_SECONDS = 5.0
+PUBLISH_SECONDS = 2.0
 """Seconds to wait for RabbitMQ's confirmation, and for a producer of the pool: the worker's loop waits meanwhile."""
 
-_PROPERTIES = ("correlation_id", "reply_to", "priority", "delivery_mode", "message_id", "timestamp", "type", "app_id")
+PAUSE = 30.0
+"""Seconds without another try after one that failed: a broker that takes nothing, as RabbitMQ does while it is short
+of memory, costs the loop its wait once, and not once for each held message."""
 
-Publish = Callable[[Any, Mapping[str, Any], Any, str], None]
+_PROPERTIES = ("correlation_id", "reply_to", "priority", "delivery_mode", "message_id", "timestamp", "type", "app_id")
 
 
 class UnknownTasks:
@@ -45,6 +47,8 @@ class UnknownTasks:
         self._held: Dict[int, Held] = {}
         self._told: Set[str] = set()
         self._requeued = 0
+        self._publishers: Dict[str, Any] = {}
+        self._not_before = 0.0
 
     def requeued(self) -> int:
         """Messages put back so far, each time counted."""
@@ -70,12 +74,12 @@ class UnknownTasks:
 
         ``give_up`` lets Celery handle it later: when the window has passed and the broker still takes no copy.
         """
-        publish = _PUBLISHERS.get(consumer.connection.transport.driver_type)
+        publisher = self._publisher(consumer.connection.transport.driver_type)
         queue = _queue_of(consumer, message)
         since = _since(message)
-        if publish is None or queue is None or message.errors or time.time() - since > WINDOW:
+        if publisher is None or queue is None or message.errors or time.time() - since > WINDOW:
             return False
-        held = Held(self, consumer, message, queue, publish, since, give_up)
+        held = Held(self, consumer, message, queue, publisher, since, give_up)
         self._held[id(held)] = held
         if len(self._held) <= EXTRA_PREFETCH:
             held.widen_prefetch()
@@ -94,17 +98,32 @@ class UnknownTasks:
         stopping = consumer.blueprint.state != RUN
         for held in list(self._held.values()):
             held.release(requeue=stopping)
+        for publisher in self._publishers.values():
+            publisher.close()
 
     def forget(self, held: Held) -> None:
         """``held`` is dealt with."""
         self._held.pop(id(held), None)
 
+    def paused(self) -> bool:
+        """Whether the broker has just refused a copy: not yet another one."""
+        return time.monotonic() < self._not_before
+
+    def pause(self) -> None:
+        """The broker has not taken a copy."""
+        self._not_before = time.monotonic() + PAUSE
+
     def publish(self, held: Held) -> None:
         """Publish a copy of the message. Raises what the transport raises when the broker did not take it."""
         headers = {**held.message.headers, HEADER: repr(held.since)}
-        with self._app.amqp.producer_pool.acquire(block=True, timeout=PUBLISH_SECONDS) as producer:
-            held.publisher(producer, headers, held.message, held.queue)
+        held.publisher.publish(headers, held.message, held.queue)
         self._requeued += 1
+
+    def _publisher(self, driver_type: str) -> Optional[Any]:
+        """One for each kind of broker; None for those that keep Celery's handling."""
+        if driver_type in _PUBLISHERS and driver_type not in self._publishers:
+            self._publishers[driver_type] = _PUBLISHERS[driver_type](self._app)
+        return self._publishers.get(driver_type)
 
     def _tell(self, message: Any, queue: str) -> None:
         name = str((message.headers or {}).get("task") or "(of message protocol 1)")
@@ -128,7 +147,7 @@ class Held:
         consumer: Any,
         message: Any,
         queue: str,
-        publisher: Publish,
+        publisher: Any,
         since: float,
         give_up: Callable[[], None],
     ) -> None:
@@ -159,6 +178,9 @@ class Held:
         if self.message.acknowledged or not self._on_live_channel():
             self._close()
             return
+        if self._owner.paused():
+            self.wait()
+            return
         try:
             self._owner.publish(self)
         except Exception as error:  # noqa: BLE001 - whatever the transport raises: the message is still the broker's
@@ -168,13 +190,14 @@ class Held:
         self.message.ack_log_error(logger, self._consumer.connection_errors)
 
     def _retry(self, error: BaseException) -> None:
+        self._owner.pause()
         if time.time() - self.since > WINDOW:
             self._close()
             self._give_up()
             return
         logger.warning(
             "celery-operator: a message for queue %s could not be put back (%s); trying again in %d s",
-            self.queue, type(error).__name__, DELAY,
+            self.queue, type(error).__name__, PAUSE,
         )  # fmt: skip
         self.wait()
 
@@ -247,20 +270,57 @@ def _copy(headers: Mapping[str, Any], message: Any, queue: str) -> Dict[str, Any
     }
 
 
-def _publish_to_redis(producer: Any, headers: Mapping[str, Any], message: Any, queue: str) -> None:
-    producer.publish(**_copy(headers, message, queue))
+class _Redis:
+    """With a producer of the application's."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def publish(self, headers: Mapping[str, Any], message: Any, queue: str) -> None:
+        with self._app.amqp.producer_pool.acquire(block=True, timeout=PUBLISH_SECONDS) as producer:
+            producer.publish(**_copy(headers, message, queue))
+
+    def close(self) -> None:
+        """Nothing of its own to give up."""
 
 
-def _publish_to_rabbitmq(producer: Any, headers: Mapping[str, Any], message: Any, queue: str) -> None:
-    """On a channel with confirmations: a publish is not an arrival."""
-    from kombu import Producer
+class _RabbitMQ:
+    """On a channel with confirmations, since a publish is not an arrival, and on a connection of its own.
 
-    # Not confirm_timeout: kombu 5.3 does not know it.
-    with producer.connection.channel() as channel:
-        channel.basic_publish = channel.basic_publish_confirm
-        own = Producer(channel, auto_declare=False)
-        own.publish(**_copy(headers, message, queue), timeout=PUBLISH_SECONDS)
+    A RabbitMQ that is short of memory reads no more from a connection that has published, not even that it shall
+    close: the application's own connections would be lost with it, one after the other.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._connection: Any = None
+        self._channel: Any = None
+
+    def publish(self, headers: Mapping[str, Any], message: Any, queue: str) -> None:
+        from kombu import Producer
+
+        try:
+            if self._channel is None:
+                self._open()
+            # Not confirm_timeout: kombu 5.3 does not know it.
+            own = Producer(self._channel, auto_declare=False)
+            own.publish(**_copy(headers, message, queue), timeout=PUBLISH_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self._connection = self._app.connection_for_write()
+        self._connection.connect_timeout = PUBLISH_SECONDS
+        self._channel = self._connection.channel()
+        self._channel.basic_publish = self._channel.basic_publish_confirm
+
+    def close(self) -> None:
+        """Without a word: an orderly end waits for an answer that may not come."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            connection.collect()
 
 
-_PUBLISHERS: Dict[str, Publish] = {"redis": _publish_to_redis, "amqp": _publish_to_rabbitmq}
+_PUBLISHERS: Mapping[str, Callable[[Any], Any]] = {"redis": _Redis, "amqp": _RabbitMQ}
 """By kombu's driver type. Other transports keep Celery's handling."""

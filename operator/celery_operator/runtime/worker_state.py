@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -82,6 +83,10 @@ class WorkerState:
 
     def livez(self) -> liveness.Verdict:
         return liveness.worker_alive(self.facts())
+
+    def would_be_alive(self) -> bool:
+        """What /livez said before the shutdown began: a failed probe may be its reason."""
+        return liveness.worker_alive(replace(self.facts(), shutting_down=False))[0]
 
     def readyz(self) -> liveness.Verdict:
         return liveness.worker_ready(self.facts())

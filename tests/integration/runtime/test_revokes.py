@@ -30,8 +30,7 @@ def test_a_revoked_eta_task_across_a_rollout(
     url = empty_broker.url()
 
     def worker() -> Pod:
-        settings = {"mingle": mingle == "on"}
-        return make_pod(broker=url, settings=settings, env={"CELERY_OPERATOR_MINGLE": mingle}).start()
+        return make_pod(broker=url, env={"CELERY_OPERATOR_MINGLE": mingle}).start()
 
     old = worker().wait_for("/readyz")
     due = datetime.now(UTC) + timedelta(seconds=25)

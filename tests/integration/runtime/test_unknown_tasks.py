@@ -18,6 +18,10 @@ from tests.integration.runtime.pods import Pod, send, wait_for_entries
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
 HEADER = "celery-operator-unknown-since"
+HELD = 6
+PUBLISH_SECONDS = 2.0
+"""unknown_tasks' longest wait for a confirmation."""
+
 VERSIONS = ["celery-5.7", *(pytest.param(f"celery-5.{minor}", marks=pytest.mark.verify) for minor in (3, 4, 5, 6))]
 
 
@@ -163,6 +167,52 @@ def test_a_refused_copy_stays_unacknowledged_on_rabbitmq(make_pod: PodMaker, rab
         message = queue.get()
         assert message is not None
         message.ack()
+
+
+def test_a_rabbitmq_that_takes_nothing_stalls_the_loop_once(make_pod: PodMaker, rabbit: RabbitServer) -> None:
+    """Short of memory, it reads no more from who publishes: no confirmation comes, for none of the messages."""
+    with kombu.Connection(rabbit.url()) as connection:
+        queue = kombu.Queue("celery", kombu.Exchange("celery"), "celery", channel=connection.channel())
+        queue.declare()
+        queue.purge()
+    pod = make_pod(broker=rabbit.url()).start().wait_for("/readyz")
+    for _ in range(HELD):
+        send_unknown(rabbit.url())
+    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= HELD, timeout=20.0, what="they circle")
+    control(rabbit, "set_vm_memory_high_watermark", "0")
+    try:
+        wait_until(lambda: "could not be put back" in pod.output(), timeout=25.0, what="the first refusal")
+        ages = loop_ages(pod, seconds=20.0)
+    finally:
+        control(rabbit, "set_vm_memory_high_watermark", "0.4")
+    assert max(ages) < 2.0 * PUBLISH_SECONDS, ages
+    assert pod.output().count("could not be put back") == 1
+    before = pod.status()["unknownTasksRequeued"]
+    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= before + HELD, timeout=60.0, what="they circle again")
+    pod.signal(signal.SIGTERM)
+    assert pod.ended() == 0
+
+
+def control(rabbit: RabbitServer, *command: str) -> None:
+    """A command of rabbitmqctl."""
+    subprocess.run(
+        ["/usr/lib/rabbitmq/bin/rabbitmqctl", *command],
+        env=rabbit._environment(),
+        cwd=rabbit.folder,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def loop_ages(pod: Pod, seconds: float) -> list[float]:
+    """How long ago the worker's loop was stamped, looked at ten times a second."""
+    end = time.monotonic() + seconds
+    found: list[float] = []
+    while time.monotonic() < end:
+        found.append(pod.status()["loopAgeSeconds"])
+        time.sleep(0.1)
+    return found
 
 
 def limit_user(rabbit: RabbitServer, name: str, write: str) -> None:

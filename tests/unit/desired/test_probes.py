@@ -6,6 +6,7 @@ import pytest
 
 from celery_operator.api.probes import Probes
 from celery_operator.desired import probes
+from celery_operator.runtime import shutdown
 
 
 @pytest.mark.parametrize(("grace", "left"), [(7230, 60), (60, 60), (59, 59), (1, 1)])
@@ -22,3 +23,7 @@ def test_the_readiness_probe_ends_nothing() -> None:
 
 def test_no_probe_is_left_where_they_are_disabled() -> None:
     assert probes.build(Probes(disabled=True), 300) == {}
+
+
+def test_the_runtime_knows_how_long_a_failed_probe_leaves() -> None:
+    assert probes.build(None, 3600)["livenessProbe"]["terminationGracePeriodSeconds"] == shutdown.FAILED_PROBE_SECONDS
