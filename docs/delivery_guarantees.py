@@ -67,8 +67,8 @@ LIMITS: Final = """\
   versions every 10 s. RabbitMQ returns them at once. A worker that is told to end puts its tasks
   back itself, on both.
 - **An outage of the broker repeats work with `AtLeastOnce`.** When the connection is lost, the broker gives what
-  runs to somebody else; prefork workers cut their own run short for that. No pod is restarted. What a worker could
-  not put back, because Redis was gone already, returns after the visibility timeout.
+  runs to somebody else; prefork workers cut their own run short for that. No pod is restarted. On Redis a worker
+  gives back what its lost connection held as soon as it is connected again.
 - **RabbitMQ takes a message back after 30 minutes** (`consumer_timeout`): with `AtLeastOnce`, a longer task starts
   again without end. Raise it: see [brokers.md](brokers.md).
 - **The pools threads, gevent, eventlet and solo cannot cut one task.** After a lost connection a task runs on *and*
