@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 
@@ -78,14 +79,14 @@ class Fleet:
         self._ended: list[Pod] = []
         self._waits: list[float] = []
         self._changes: list[tuple[float, int]] = [(0.0, 0)]
-        self._events: list[tuple[float, int, str, object]] = []
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._names = itertools.count()
 
     def run(self, arrivals: Iterator[tuple[float, float]], scaler: Scaler, *, until: float) -> Outcome:
         """Arrivals are (second, task's seconds) in order; the run ends at ``until``, with whatever still runs."""
         coming = next(arrivals, None)
-        self._later(0.0, "tick", scaler)
+        self._later(0.0, partial(self._tick, scaler))
         while self._events or coming is not None:
             if coming is not None and (not self._events or coming[0] <= self._events[0][0]):
                 if coming[0] > until:
@@ -94,11 +95,11 @@ class Fleet:
                 self.queue.append(Task(*coming))
                 coming = next(arrivals, None)
             else:
-                at, _, what, about = heapq.heappop(self._events)
+                at, _, event = heapq.heappop(self._events)
                 if at > until:
                     break
                 self.now = at
-                self._happen(what, about)
+                event()
             self._dispatch()
         self.now = until
         # A task that never started has waited until now at least.
@@ -106,21 +107,15 @@ class Fleet:
         seconds = sum((until if pod.gone is None else pod.gone) - pod.created for pod in [*self.pods, *self._ended])
         return Outcome(waits=waits, killed=self.killed, pod_hours=seconds / 3600, replicas=self._changes)
 
-    def _happen(self, what: str, about: object) -> None:
-        if what == "tick":
-            scaler: Scaler = about  # type: ignore[assignment]
-            scaler.tick(self)
-            self._later(scaler.period, "tick", scaler)
-        elif what == "ready":
-            pod: Pod = about  # type: ignore[assignment]
-            pod.ready, pod.idle_since = True, self.now
-        elif what == "done":
-            self._done(*about)  # type: ignore[misc]
-        elif what == "kill":
-            self._kill(about)  # type: ignore[arg-type]
+    def _tick(self, scaler: Scaler) -> None:
+        scaler.tick(self)
+        self._later(scaler.period, partial(self._tick, scaler))
 
-    def _later(self, seconds: float, what: str, about: object) -> None:
-        heapq.heappush(self._events, (self.now + seconds, next(self._order), what, about))
+    def _ready(self, pod: Pod) -> None:
+        pod.ready, pod.idle_since = True, self.now
+
+    def _later(self, seconds: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now + seconds, next(self._order), event))
 
     def _dispatch(self) -> None:
         for pod in self.pods:
@@ -128,7 +123,7 @@ class Fleet:
                 task = self.queue.popleft()
                 task.started = self.now
                 pod.running[task] = self.now + task.seconds
-                self._later(task.seconds, "done", (pod, task))
+                self._later(task.seconds, partial(self._done, pod, task))
 
     def _done(self, pod: Pod, task: Task) -> None:
         if task not in pod.running:
@@ -169,11 +164,11 @@ class Fleet:
         for _ in range(replicas - len(living)):
             pod = Pod(name=f"p{next(self._names)}", created=self.now)
             self.pods.append(pod)
-            self._later(self.setting.startup, "ready", pod)
+            self._later(self.setting.startup, partial(self._ready, pod))
         order = sorted(living, key=lambda pod: (pod not in first, pod.ready, -pod.created))
         for pod in order[: max(0, len(living) - replicas)]:
             pod.ending = pod.draining = True
             if pod.running:
-                self._later(self.setting.grace, "kill", pod)
+                self._later(self.setting.grace, partial(self._kill, pod))
             else:
                 self._remove(pod)
