@@ -9,6 +9,7 @@ rollout is over and the name is a mistake.
 from __future__ import annotations
 
 import logging
+import random
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set
 
@@ -25,6 +26,10 @@ each surge; who needs longer deploys consumers before producers."""
 
 DELAY = 5.0
 """Seconds a message is held before it is put back, so that it does not circle at the speed of the network."""
+
+JITTER = 1.0
+"""Seconds more or less. Redis serves who has waited longest, and each worker asks anew every second: held for whole
+seconds, a message can meet the same worker each time, in step with its asking."""
 
 EXTRA_PREFETCH = 1000
 """Held messages up to this many do not count against the prefetch limit, as Celery does it for ETA tasks."""
@@ -168,7 +173,8 @@ class Held:
 
     def wait(self) -> None:
         """Come back in a moment. Timers may have a thread of their own; the loop owns the channel."""
-        self._consumer.timer.call_after(DELAY, lambda: self._consumer.call_soon(self.put_back))
+        seconds = random.uniform(DELAY - JITTER, DELAY + JITTER)  # noqa: S311 - nothing secret
+        self._consumer.timer.call_after(seconds, lambda: self._consumer.call_soon(self.put_back))
 
     @harmless
     def put_back(self) -> None:

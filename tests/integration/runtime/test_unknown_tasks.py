@@ -22,6 +22,9 @@ HELD = 6
 PUBLISH_SECONDS = 2.0
 """unknown_tasks' longest wait for a confirmation."""
 
+TURNS_SECONDS = 180.0
+"""Two workers ask for the message: who gets it is a toss of a coin every five seconds."""
+
 VERSIONS = ["celery-5.7", *(pytest.param(f"celery-5.{minor}", marks=pytest.mark.verify) for minor in (3, 4, 5, 6))]
 
 
@@ -74,10 +77,10 @@ def test_an_unknown_task_waits_for_the_worker_that_knows_it(
     assert "runtime hook failed" not in str(old.status()["warnings"])
 
     new = pod_of("renewed", make_pod, url, backend, celery=celery)
-    wait_until(lambda: ledger.llen("plain") == 1, timeout=60.0, what="plain")
-    wait_until(lambda: ledger.llen("eta") == 1, timeout=60.0, what="eta")
-    wait_until(lambda: ledger.llen("chain") == 2, timeout=60.0, what="chain")
-    wait_until(lambda: ledger.lrange("chord.sum", 0, -1) == [b"6"], timeout=60.0, what="chord")
+    wait_until(lambda: ledger.llen("plain") == 1, timeout=TURNS_SECONDS, what="plain")
+    wait_until(lambda: ledger.llen("eta") == 1, timeout=TURNS_SECONDS, what="eta")
+    wait_until(lambda: ledger.llen("chain") == 2, timeout=TURNS_SECONDS, what="chain")
+    wait_until(lambda: ledger.lrange("chord.sum", 0, -1) == [b"6"], timeout=TURNS_SECONDS, what="chord")
     assert (ledger.llen("chain.record"), ledger.llen("chord")) == (1, 3)
     assert arrivals(ledger, "eta")[0]["at"] >= sent + 3.0
     assert old.output().count("does not know the task renewed.look") == 1
@@ -150,7 +153,7 @@ def test_what_the_broker_does_not_take_stays_unacknowledged(
         finally:
             broker.config_set("maxmemory", "0")
     make_pod(broker=empty_broker.url(), app="renewed").start().wait_for("/readyz")
-    wait_until(lambda: ledger.llen("kept") == 1, timeout=60.0, what="the task runs")
+    wait_until(lambda: ledger.llen("kept") == 1, timeout=TURNS_SECONDS, what="the task runs")
 
 
 def test_a_refused_copy_stays_unacknowledged_on_rabbitmq(make_pod: PodMaker, rabbit: RabbitServer) -> None:
@@ -234,7 +237,7 @@ def test_a_worker_that_stops_hands_it_back_at_once(
     with empty_broker.client() as broker:
         wait_until(lambda: broker.hlen("unacked") == 1, timeout=10.0, what="the message is held")
         pod.signal(signal.SIGTERM)
-        wait_until(lambda: broker.llen("celery") == 1, timeout=4.0, what="the message is back")
+        wait_until(lambda: broker.llen("celery") == 1, timeout=3.0, what="the message is back")
     assert pod.running
     assert ledger.llen("rested") == 0
     assert pod.ended() == 0
