@@ -1,0 +1,64 @@
+"""What waits in a broker's queues: the values that readers give, whatever the transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """One queue, all priorities together. None is unknown, and never 0."""
+
+    ready: int | None
+    """Messages that wait in the broker; 0 for a queue that does not exist."""
+    unacked: int | None = None
+    """Messages of this queue that some worker holds."""
+    future_eta: int = 0
+    """Those of ``ready`` whose ETA has not come."""
+    next_eta: float | None = None
+    """The first of these ETAs, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why there is no reading: ``reason`` for programs, ``message`` for people, without any URL or secret."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The last reading of the queues of one CeleryCluster."""
+
+    at: float
+    """When it was begun, in seconds of the monotonic clock."""
+    depths: Mapping[str, Depth] = field(default_factory=dict)
+    """By queue's name; empty where ``problem`` is given."""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The last that was heard of a worker."""
+
+    nodename: str
+    at: float
+    """When it arrived here, in seconds of the monotonic clock: the worker's own clock may be wrong."""
+    active: int | None
+    """Tasks that it runs; None when it did not say."""
+    processed: int | None
+    """Tasks that it has accepted since its start."""
+    freq: float = 2.0
+    """Seconds between two heartbeats, as it says."""
+    offline: bool = False
+    """It has said that it ends; it may still run tasks."""
+
+
+class Unreadable(Exception):  # noqa: N818 - a state of the broker, told as such
+    """A reader could not read; carries what to say of it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem

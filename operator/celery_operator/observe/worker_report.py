@@ -1,0 +1,38 @@
+"""What a worker's runtime says of it over HTTP: the values that the poller keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAddress:
+    """Where the runtime of a pod listens. ``uid`` is also what proves to it who asks."""
+
+    uid: str
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
+    """The last answer of a worker's /status or /drain. Counts are None where the worker cannot tell."""
+
+    at: float
+    """When it came, in seconds of the monotonic clock."""
+    boot_id: str
+    """Another one after every start of the container: what was said to the former one is void."""
+    slots: int | None
+    active: int | None
+    reserved: int | None
+    held: int | None
+    eta: int | None
+    processed: int | None
+    started: bool
+    """Whether it has begun to consume at all."""
+    shutting_down: bool
+    draining: bool
+    """It consumes nothing, because it was told to, and its lease has not run out."""
+    drained: bool
+    """It is draining, and nothing is left that its end could disturb, for certain."""

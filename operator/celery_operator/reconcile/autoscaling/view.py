@@ -1,0 +1,51 @@
+"""What the autoscaler knows of a group: for status, metrics, the load's JSON and the pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from celery_operator.observe.broker.depth import Problem
+from celery_operator.scaling.model import Decision, Load, Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupView:
+    """One worker group as the autoscaler sees it. Groups that scale otherwise have a load and no policy."""
+
+    group: str
+    policy: Policy | None
+    load: Load | None
+    """None before the first reading."""
+    decision: Decision | None
+    replicas: int
+    """What the Deployment is asked for."""
+    problem: Problem | None = None
+    """Why the queues cannot be read, or why nothing can be removed."""
+    read_at: float | None = None
+    """When the queues were last read, in seconds of the monotonic clock."""
+    service_seconds: float | None = None
+    """Measured seconds a task."""
+    startup_seconds: float | None = None
+    """Measured seconds from asking for a pod until it consumes."""
+    dry_run: bool = False
+    """The decision is shown and not carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodMark:
+    """Annotations that a pod should have; None removes one. ``uid`` guards against another pod of the name."""
+
+    uid: str
+    annotations: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the pass has to write for an autoscaled group."""
+
+    replicas: int
+    resource_version: str | None = None
+    """The Deployment's, when replicas are lowered: the conditions were looked at in that one and no later one."""
+    marks: Mapping[str, PodMark] = field(default_factory=dict)
+    """By pod's name."""
