@@ -47,7 +47,7 @@ def images(kubeconfig: Path) -> None:
         return all(any(name.endswith(image) for name in names) for image in (OPERATOR_IMAGE, WORKER_IMAGE))
 
     try:
-        until(present, within=20)  # the kubelet reports its images every ten seconds
+        until(present, within=90)  # the kubelet lists its images every 30 s, and reports them with its next status
     except AssertionError:
         pytest.fail(f"no node has {OPERATOR_IMAGE} and {WORKER_IMAGE}; run `make images` first")
 
