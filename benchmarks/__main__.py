@@ -44,7 +44,7 @@ def main() -> int:
     page = report.render(figures, command=COMMAND, cluster=cluster.name, minutes=(time.monotonic() - started) / 60)
     print(page)
     if not words.quick:
-        report.PATH.write_text(page)
+        report.save(page)
         say(f"written to {report.PATH.relative_to(report.PATH.parents[1])}")
     return 0 if all(figure.passed for figure in figures) else 1
 

@@ -15,11 +15,15 @@ from celery_operator.desired import runtime_configmap
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.events import EventRecorder
 from celery_operator.observe import kinds
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.hub import BrokerHub
 from celery_operator.observe.broker.reachability import REACHABLE
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
 from celery_operator.observe.references import ReferenceReader
+from celery_operator.observe.worker_reports import WorkerReports
+from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
 from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.reconciler import Reconciler
 from celery_operator.telemetry.metrics import Metrics
@@ -64,6 +68,17 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
         cache = ObjectCache(kinds.CELERY_CLUSTER)
         listing = Listing(client, cache, namespaces=(bench.space.name,), on_change=lambda _: None, random=random.random)
         await listing.fill()
+        autoscaler = Autoscaler(
+            cache=cache,
+            hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
+            reports=WorkerReports(clock=time.monotonic, random=random.random),
+            resolve=_nowhere,
+            on_change=lambda _: None,
+            observer=Metrics().autoscaling,
+            clock=time.monotonic,
+            now=lambda: datetime.now(UTC),
+            random=random.random,
+        )
         reconciler = Reconciler(
             client=client,
             cache=cache,
@@ -71,9 +86,11 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
             events=EventRecorder(client, instance="benchmark"),
             references=ReferenceReader(client, clock=time.monotonic),
             messenger=Messenger(now=lambda: datetime.now(UTC), on_outcome=lambda _: None),
+            scaler=autoscaler,
             observer=Metrics(),
             broker=lambda _: REACHABLE,
             now=lambda: datetime.now(UTC),
+            clock=time.monotonic,
             random=random.random,
         )
         for _ in range(WARM_UP):
@@ -84,4 +101,10 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
             started = time.process_time()
             await reconciler.reconcile(key)
             seconds.append(time.process_time() - started)
+        await autoscaler.stop()
         return seconds, writes
+
+
+async def _nowhere(_: ClusterKey) -> BrokerAddress | None:
+    """No broker is read: none of the benchmark's groups scales."""
+    return None

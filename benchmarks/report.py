@@ -17,11 +17,11 @@ from tests.e2e.release import VERSION
 PATH = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
-def render(figures: Sequence[Figure], *, command: str, cluster: str, minutes: float) -> str:
+def render(figures: Sequence[Figure], *, command: str, cluster: str, minutes: float, title: str = "Benchmarks") -> str:
     """The whole page, in Markdown."""
     lines = [
         f"<!-- Written by `{command}`. Do not edit. -->",
-        "# Benchmarks",
+        f"# {title}",
         "",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, `{command}`, {minutes:.0f} minutes.",
         "",
@@ -37,6 +37,15 @@ def render(figures: Sequence[Figure], *, command: str, cluster: str, minutes: fl
         if one.details:
             lines += ["", f"## {one.name}", "", *(f"- `{line}`" for line in one.details)]
     return "\n".join(lines) + "\n"
+
+
+def save(page: str) -> None:
+    """Put a page in the place of the last one of the same command; what other commands wrote stays."""
+    mark = "<!-- Written by "
+    first = page.splitlines()[0]
+    old = PATH.read_text().split(mark) if PATH.exists() else []
+    kept = [mark + part for part in old if part and not (mark + part).startswith(first)]
+    PATH.write_text("\n".join([*(part.rstrip("\n") + "\n" for part in kept), page]))
 
 
 def _verdict(figure: Figure) -> str:

@@ -20,6 +20,7 @@ SCALERS: dict[str, Callable[[], Scaler]] = {
         total=True, per_pod=SETTING.slots, poll=5, cooldown=60, window=60, step=100
     ),
     "celery-operator": lambda: Ours(LATENCY, startup=SETTING.startup),
+    "the same, draining idle pods alone": lambda: Ours(LATENCY, startup=SETTING.startup, idle_only=True),
 }
 
 
@@ -30,9 +31,12 @@ A discrete-event simulation, `python -m benchmarks.policy`:
 
 - pods have {SETTING.slots} slots, start in {SETTING.startup:g} s, end within a grace period of {SETTING.grace:g} s;
   there are at most {SETTING.max_replicas} of them;
+- what workers and brokers tell is true at once;
 - celery-operator is the real decision of `operator/celery_operator/scaling`, aiming at {LATENCY.target_latency:g} s of
-  waiting, with {LATENCY.headroom:.0%} headroom and a window of {LATENCY.window:g} s.
-  **This version of the operator does not act on it yet**;
+  waiting, with {LATENCY.headroom:.0%} headroom and a window of {LATENCY.window:g} s; the last column is
+  what it would be if it never drained a pod that still runs something
+  ([ADR 10](adr/0010-a-busy-worker-may-be-drained.md));
+- brokers give tasks by turns to the pods with a free slot;
 - KEDA is modelled from its documentation and the HPA's, with the newest pods as victims.
 
 Each cell: 95th percentile of the wait / tasks killed / changes of direction / pod-hours.
@@ -40,7 +44,8 @@ Each cell: 95th percentile of the wait / tasks killed / changes of direction / p
 """
 FOOT = """
 Reading it: for short tasks a well-tuned scaler that also counts running tasks is as quick and as cheap. What only a
-scaler that knows which pods are idle can do is the zero in the second figure, for tasks of any length.
+scaler that knows which pods are idle can do is the zero in the second figure, for tasks of any length. Where the number
+of pods follows a random load closely, it turns more often; a longer window or more headroom buys calm with pod-hours.
 """
 
 

@@ -41,6 +41,8 @@ class Pod:
     ending: bool = False
     gone: float | None = None
     idle_since: float = 0.0
+    turn: int = 0
+    """When it last took a task, among all events."""
     running: dict[Task, float] = field(default_factory=dict)
     """When each of its tasks will end."""
 
@@ -59,6 +61,7 @@ class Outcome:
     """What a run cost. Seconds, pods, and pod-hours."""
 
     waits: list[float]
+    """Of every task that arrived, from its arrival to its last start."""
     killed: int
     pod_hours: float
     replicas: list[tuple[float, int]]
@@ -103,7 +106,8 @@ class Fleet:
             self._dispatch()
         self.now = until
         # A task that never started has waited until now at least.
-        waits = self._waits + [until - task.arrived for task in self.queue]
+        waits = self._waits + [_wait(task) for pod in self.pods for task in pod.running]
+        waits += [until - task.arrived for task in self.queue]
         seconds = sum((until if pod.gone is None else pod.gone) - pod.created for pod in [*self.pods, *self._ended])
         return Outcome(waits=waits, killed=self.killed, pod_hours=seconds / 3600, replicas=self._changes)
 
@@ -118,20 +122,30 @@ class Fleet:
         heapq.heappush(self._events, (self.now + seconds, next(self._order), event))
 
     def _dispatch(self) -> None:
-        for pod in self.pods:
-            while self.queue and pod.ready and not pod.draining and len(pod.running) < self.setting.slots:
-                task = self.queue.popleft()
-                task.started = self.now
-                pod.running[task] = self.now + task.seconds
-                self._later(task.seconds, partial(self._done, pod, task))
+        """By turns to the pods with a free slot: Redis serves who has waited longest, RabbitMQ goes round.
+
+        So a load that is less than the fleet spreads over all of it, and few pods are ever idle.
+        """
+        if not self.queue:
+            return
+        free = deque(sorted((pod for pod in self.pods if self._takes(pod)), key=lambda pod: pod.turn))
+        while self.queue and free:
+            pod, task = free.popleft(), self.queue.popleft()
+            task.started, pod.turn = self.now, next(self._order)
+            pod.running[task] = self.now + task.seconds
+            self._later(task.seconds, partial(self._done, pod, task))
+            if self._takes(pod):
+                free.append(pod)
+
+    def _takes(self, pod: Pod) -> bool:
+        return pod.ready and not pod.draining and len(pod.running) < self.setting.slots
 
     def _done(self, pod: Pod, task: Task) -> None:
         if task not in pod.running:
             return  # it was cut, and runs elsewhere
         del pod.running[task]
         self.completed += 1
-        assert task.started is not None
-        self._waits.append(task.started - task.arrived)
+        self._waits.append(_wait(task))
         if not pod.running:
             pod.idle_since = self.now
             if pod.ending:
@@ -172,3 +186,9 @@ class Fleet:
                 self._later(self.setting.grace, partial(self._kill, pod))
             else:
                 self._remove(pod)
+
+
+def _wait(task: Task) -> float:
+    """From its arrival to its last start, in seconds."""
+    assert task.started is not None
+    return task.started - task.arrived

@@ -1,4 +1,7 @@
-"""This operator's policy in the simulation: the real decision, fed with what workers and broker would tell."""
+"""This operator's policy in the simulation: the real decision, fed with what workers and broker would tell.
+
+It has a variant that drains only idle pods, which is what docs/adr/0010 compares with.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,18 @@ from celery_operator.scaling.model import History, Load, Policy, Queue, Worker
 
 
 class Ours:
-    """Looks every 2 s; drains idle pods, and removes those that are drained and idle at the next look."""
+    """Looks every 2 s; drains, and removes those that are drained and idle at the next look.
+
+    ``idle_only``: of the pods that should be drained, those that run something are left alone.
+    """
 
     period = 2.0
 
-    def __init__(self, policy: Policy, *, startup: float) -> None:
+    def __init__(self, policy: Policy, *, startup: float, idle_only: bool = False) -> None:
         self._policy = policy
         self._history = History(since=-10 * policy.window, startup=startup)
         self._completed = 0
+        self._idle_only = idle_only
 
     def tick(self, fleet: Fleet) -> None:
         """One decision, and what the operator does about it."""
@@ -36,7 +43,7 @@ class Ours:
             pods[name].draining = False
         leaving = tuple(pod for pod in pods.values() if pod.draining and not pod.running)
         for name in decision.drain:
-            pods[name].draining = True
+            pods[name].draining = not (self._idle_only and pods[name].running)
         if decision.desired > fleet.replicas:
             fleet.scale(decision.desired)
         elif leaving and decision.desired < fleet.replicas:

@@ -1,4 +1,4 @@
-"""The loads: bursts, Poisson, a day in miniature, long tasks, periodic peaks, a trickle. Seeded."""
+"""The loads: bursts, Poisson, a day in miniature, long tasks, periodic peaks, a trickle, half of a peak. Seeded."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ def _poisson(rate: Callable[[float], float], top: float, seconds: float, until: 
     return arrivals
 
 
+def _halved(seconds: float, until: float) -> Callable[[], Arrivals]:
+    """Tasks of so many seconds that keep 40 slots busy for ten minutes, and 20 slots from then on."""
+    peak = 40 / seconds
+    return _poisson(lambda now: peak if now < 600 else peak / 2, peak, seconds, until)
+
+
+def _halved_regularly(seconds: float, until: float) -> Callable[[], Arrivals]:
+    """The same without chance: a task comes whenever one ends."""
+
+    def arrivals() -> Arrivals:
+        now = 0.0
+        while now < until:
+            yield now, seconds
+            now += seconds / (40 if now < 600 else 20)
+
+    return arrivals
+
+
 def _periodic() -> Arrivals:
     """50 a second for 30 s, every 5 minutes, 3 s each."""
     for start in range(0, 3600, 300):
@@ -60,4 +78,13 @@ SCENARIOS = (
     ),
     Scenario(name="50/s for 30 s every 300 s, 3 s each, 1 h", arrivals=_periodic, until=3600),
     Scenario(name="one of 20 s every 120 s, 1 h", arrivals=_trickle, until=3600),
+    Scenario(name="40 slots busy, after 10 min 20, 2 s, 1 h", arrivals=_halved(2.0, 3600), until=3600),
+    Scenario(name="40 slots busy, after 10 min 20, 60 s, 1 h", arrivals=_halved(60.0, 3600), until=3600),
+    Scenario(name="40 slots busy, after 10 min 20, 600 s, 2 h", arrivals=_halved(600.0, 7200), until=7200),
+    Scenario(
+        name="40 slots busy, after 10 min 20, 2 s, regular, 1 h", arrivals=_halved_regularly(2.0, 3600), until=3600
+    ),
+    Scenario(
+        name="40 slots busy, after 10 min 20, 60 s, regular, 1 h", arrivals=_halved_regularly(60.0, 3600), until=3600
+    ),
 )

@@ -1,4 +1,7 @@
-"""The decision: up at once, down only to what was enough for a whole window, and only by pods that are idle."""
+"""The decision: up at once; down only to what was enough for a whole window, by the idle and then the least busy pods.
+
+A drained pod takes no new task, and only one that has become idle may be removed (docs/adr/0010).
+"""
 
 from __future__ import annotations
 
@@ -6,53 +9,103 @@ from dataclasses import replace
 from typing import Final
 
 from celery_operator.scaling import demand
-from celery_operator.scaling.model import Decision, Demand, History, Load, Policy, Reason, Worker
+from celery_operator.scaling.model import Decision, Demand, History, Load, Policy, Reason, Wants, Worker
 
 LEAST_SIGHT: Final = 6.0
 """Seconds a history must be long before anything is lowered: three heartbeats of every worker."""
+LONGEST_GAP: Final = 15.0
+"""Seconds without a reading after which a window begins anew; a reader's longest pause between two tries is 10 s."""
+SETTLED_SECONDS: Final = 2.0
+"""Seconds after which an idle pod is believed to be idle: one heartbeat."""
 
 
 def decide(load: Load, policy: Policy, history: History, now: float) -> tuple[Decision, History]:
     """What a group should have, and its history with this decision in it.
 
-    Raising needs one reading; lowering needs a whole window of them. Where a queue could not be read nothing is
-    lowered but to maxReplicas. The history is only ever as long as the window.
+    Raising needs one reading; lowering needs a whole window of them without a gap. Where a queue could not be read
+    nothing is lowered but to maxReplicas. ``now`` is in seconds of the clock of the history.
     """
-    since = now if history.since is None else history.since
     if load.unreadable:
         unreadable_since = now if history.unreadable_since is None else history.unreadable_since
-        history = replace(history, since=since, unreadable_since=unreadable_since)
+        history = replace(history, unreadable_since=unreadable_since)
         return _blind(load, policy, now - unreadable_since), history
-    found = demand.measure(load, policy, service_seconds=history.service_time.seconds, startup=history.startup)
+    history = _noted(load, history, now)
+    found = demand.measure(
+        load,
+        policy,
+        service_seconds=history.service_time.seconds,
+        startup=history.startup,
+        orphans_seconds=None if history.orphans_since is None else now - history.orphans_since,
+        awake=history.awake_until is not None,
+    )
     want = _clamp(found.want, policy)
-    wants = (*(seen for seen in history.wants if now - seen[0] <= policy.window), (now, want))
-    history = replace(history, since=since, unreadable_since=None, wants=wants)
+    since = _since(history, now)
+    wants = _with(history.wants, now, want, policy.window)
+    history = replace(history, since=since, wants=wants)
     seen_enough = now - since >= max(policy.window, LEAST_SIGHT)
-    return _seeing(load, policy, found, want, max(number for _, number in wants), seen_enough), history
+    enough = wants[0][1] if seen_enough else max(wants[0][1], load.replicas)
+    desired, reason = _desired(load, policy, found, want, enough)
+    undrain, drain = _changes(load, desired)
+    return Decision(desired=desired, want=want, undrain=undrain, drain=drain, reason=reason, demand=found), history
+
+
+def _since(history: History, now: float) -> float:
+    """Since when it has been looked without a gap: what nobody saw was not enough."""
+    if history.since is None or (history.wants and now - history.wants[-1][0] > LONGEST_GAP):
+        return now
+    return history.since
+
+
+def _with(wants: Wants, now: float, want: int, window: float) -> Wants:
+    """The wants within the window with one more, without those that a later and larger one hides.
+
+    So they fall from the first to the last, the first is the largest of the window, and a constant load keeps one.
+    """
+    first, last = 0, len(wants)
+    while last and wants[last - 1][1] <= want:
+        last -= 1
+    while first < last and now - wants[first][0] > window:
+        first += 1
+    return (*wants[first:last], (now, want))
+
+
+def _noted(load: Load, history: History, now: float) -> History:
+    """With what this load, which could be read, says of orphans and of ETAs that are near."""
+    orphans_since = history.orphans_since
+    if demand.orphans(load) == 0:
+        orphans_since = None
+    elif orphans_since is None:
+        orphans_since = now
+    awake_until = history.awake_until
+    if (seconds := demand.awake_seconds(load, history.startup)) is not None:
+        awake_until = max(now + seconds, now if awake_until is None else awake_until)
+    elif awake_until is not None and awake_until < now:
+        awake_until = None
+    return replace(history, unreadable_since=None, orphans_since=orphans_since, awake_until=awake_until)
 
 
 def _blind(load: Load, policy: Policy, seconds: float) -> Decision:
-    """Hold within the limits; after ``fallback_after`` ask for at least ``fallback_replicas``."""
+    """Hold within the limits; after ``fallback_after`` ask for at least ``fallback_replicas``.
+
+    From then on the drained consume again: nobody knows any more that they are not needed.
+    """
     hold = _clamp(load.replicas, policy)
-    if policy.fallback_replicas is not None and seconds >= policy.fallback_after:
-        fallback = _clamp(max(load.replicas, policy.fallback_replicas), policy)
+    desired, reason = hold, Reason.READINGS_MISSING if hold == load.replicas else Reason.LIMITS
+    if seconds >= policy.fallback_after:
+        fallback = _clamp(max(load.replicas, policy.fallback_replicas or 0), policy)
         if fallback > hold:
-            return Decision(desired=fallback, want=fallback, reason=Reason.FALLBACK)
-    return Decision(desired=hold, want=hold, reason=Reason.READINGS_MISSING)
+            desired, reason = fallback, Reason.FALLBACK
+    undrain, drain = _changes(load, desired)
+    if seconds < policy.fallback_after and desired <= load.replicas:
+        undrain = ()
+    return Decision(desired=desired, want=desired, undrain=undrain, drain=drain, reason=reason)
 
 
-def _seeing(load: Load, policy: Policy, found: Demand, want: int, most: int, seen_enough: bool) -> Decision:
-    desired, reason = _desired(load, policy, found, want, most if seen_enough else max(most, load.replicas))
+def _changes(load: Load, desired: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who should consume again, and who should not, so that ``desired`` pods consume."""
     drained = [worker for worker in load.workers if worker.draining]
-    capacity = load.replicas - len(drained)
-    return Decision(
-        desired=desired,
-        want=want,
-        undrain=_fullest(drained, desired - capacity),
-        drain=_most_idle(load.consuming, capacity - desired),
-        reason=reason,
-        demand=found,
-    )
+    surplus = load.replicas - len(drained) - desired
+    return _fullest(drained, -surplus), _least_busy(load, surplus)
 
 
 def _desired(load: Load, policy: Policy, found: Demand, want: int, enough: int) -> tuple[int, Reason]:
@@ -63,7 +116,7 @@ def _desired(load: Load, policy: Policy, found: Demand, want: int, enough: int) 
         return _clamp(step, policy), _why_more(found, current)
     limited = _clamp(current, policy)
     if limited < current:
-        return limited, Reason.LIMITS
+        return max(want, min(enough, limited)), Reason.LIMITS
     if want == current:
         return current, Reason.STEADY
     enough = min(max(enough, want), current)
@@ -86,8 +139,26 @@ def _fullest(drained: list[Worker], count: int) -> tuple[str, ...]:
     return tuple(worker.pod for worker in order[: max(0, count)])
 
 
-def _most_idle(consuming: tuple[Worker, ...], count: int) -> tuple[str, ...]:
-    """Idle pods alone: a NotReady one first, which a ReplicaSet would take first; those that hold ETA tasks last."""
-    idle = [worker for worker in consuming if worker.idle]
-    order = sorted(idle, key=lambda worker: (worker.ready, worker.eta > 0, -worker.idle_seconds, worker.pod))
-    return tuple(worker.pod for worker in order[: max(0, count)])
+def _least_busy(load: Load, count: int) -> tuple[str, ...]:
+    """Idle pods first; then the least busy, which end what they run and take nothing new.
+
+    Pods that have not begun to consume go before any busy one: while there are such, none is taken. Pods that hold
+    messages for a rate limit may do so for ever, and of those that say nothing nobody knows: they are never taken.
+    """
+    everybody_started = len(load.workers) >= load.replicas
+    may_go = [
+        worker
+        for worker in load.consuming
+        if worker.idle or (everybody_started and worker.active is not None and worker.held == 0)
+    ]
+    return tuple(worker.pod for worker in sorted(may_go, key=_cost)[: max(0, count)])
+
+
+def _cost(worker: Worker) -> tuple[bool, bool, bool, bool, int, float, str]:
+    """Of idle ones a NotReady one is first, which a ReplicaSet would take first; those that hold ETA tasks are last.
+
+    Who has just become idle may have a task already of which its last report says nothing yet.
+    """
+    just_idle = worker.ready and worker.idle_seconds < SETTLED_SECONDS
+    tasks = worker.busy_slots + worker.reserved
+    return not worker.idle, worker.ready, just_idle, worker.eta > 0, tasks, -worker.idle_seconds, worker.pod

@@ -14,28 +14,65 @@ _LEAST_LATENCY_PART: Final = 0.25
 """Part of the target latency that is left for working, however long a pod takes to start."""
 _WAKE_MARGIN: Final = 5.0
 """Seconds before an ETA, beside a pod's start, at which a group at zero wakes."""
+_ORPHANS_SECONDS: Final = 60.0
+"""Seconds after which messages that nobody accounts for are believed: brokers and workers tell at different times."""
 
 
-def measure(load: Load, policy: Policy, *, service_seconds: float | None, startup: float) -> Demand:
+def measure(
+    load: Load,
+    policy: Policy,
+    *,
+    service_seconds: float | None,
+    startup: float,
+    orphans_seconds: float | None = None,
+    awake: bool = False,
+) -> Demand:
     """The demand of a load whose queues could all be read.
 
     Latency T: busy + due * S / max(T - L, T / 4) slots for tasks of S seconds and pods that start in L, and never
-    more than one slot a task. Length t: due / t workers. In both as many slots as run, with the headroom.
+    more than one slot a task. Length t: due / t workers. In both as many slots as run, with the headroom. What
+    drained workers run counts too: who goes must leave enough for the tasks that will follow. ``orphans_seconds``
+    says for how long there have been orphans, and ``awake`` that an ETA is near for which a worker was started.
     """
-    busy = sum(worker.busy_slots for worker in load.consuming)
+    busy = sum(worker.busy_slots for worker in load.workers)
     due = sum(_due(queue, startup) for queue in load.queues) + sum(worker.reserved for worker in load.consuming)
     slots = max(busy / (1.0 - policy.headroom), _for_due(busy, due, load, policy, service_seconds, startup))
     want = _workers(slots, load.slots_per_worker)
-    return Demand(busy=busy, due=due, slots=slots, want=max(want, 1) if due > 0 or _kept(load) else want)
+    kept = awake or due > 0 or _kept(load, orphans_seconds)
+    return Demand(busy=busy, due=due, slots=slots, want=max(want, 1) if kept else want)
+
+
+def orphans(load: Load) -> int:
+    """Messages that were taken from these queues and that no living worker accounts for, at least 0.
+
+    On Redis they come back when the visibility timeout is over, and only while some worker consumes.
+    """
+    if load.unacked is None:
+        return 0
+    own = sum(worker.busy_slots + worker.reserved + worker.held + worker.eta for worker in load.workers)
+    return max(0, load.unacked - own)
 
 
 def _due(queue: Queue, startup: float) -> float:
     """This group's part of the tasks that should start now, and one task when an ETA comes before a pod could start."""
     assert queue.ready is not None
     waiting = max(0, queue.ready - queue.future_eta) * queue.share
-    if waiting == 0 and queue.next_eta is not None and queue.next_eta <= startup + _WAKE_MARGIN:
+    if waiting == 0 and _is_near(queue, startup):
         return min(1.0, queue.share)
     return waiting
+
+
+def _is_near(queue: Queue, startup: float) -> bool:
+    return queue.next_eta is not None and queue.next_eta <= startup + _WAKE_MARGIN
+
+
+def awake_seconds(load: Load, startup: float) -> float | None:
+    """For how long a worker is needed because of ETAs that are near; None: for no time.
+
+    It takes these tasks long before they are due, and neither queue nor slots show that it waits for them.
+    """
+    near = [queue.next_eta for queue in load.queues if queue.next_eta is not None and _is_near(queue, startup)]
+    return max(0.0, *near) + _WAKE_MARGIN if near else None
 
 
 def _for_due(busy: int, due: float, load: Load, policy: Policy, service_seconds: float | None, startup: float) -> float:
@@ -52,12 +89,14 @@ def _workers(slots: float, slots_per_worker: int) -> int:
     return math.ceil(round(slots / slots_per_worker, 6))
 
 
-def _kept(load: Load) -> bool:
-    """Whether anything is left that needs a worker: running, taken, held back, or unacknowledged at some worker.
+def _kept(load: Load, orphans_seconds: float | None) -> bool:
+    """Whether anything is left that needs a worker: running, taken, held back, or orphaned.
 
     Tasks that wait for their ETA do not: a worker that ends puts them back, and the group wakes in time.
     """
-    waiting_for_eta = sum(worker.eta for worker in load.workers)
-    return (load.unacked or 0) > waiting_for_eta or any(
-        worker.busy_slots or worker.reserved or worker.held for worker in load.workers
-    )
+    if any(worker.busy_slots or worker.reserved or worker.held for worker in load.workers):
+        return True
+    if orphans_seconds is None:
+        return False
+    certain = load.replicas > 0 and all(queue.share == 1.0 for queue in load.queues)
+    return certain or orphans_seconds >= _ORPHANS_SECONDS

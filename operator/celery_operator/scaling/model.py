@@ -18,14 +18,14 @@ class Queue:
     future_eta: int = 0
     """Those of ``ready`` whose ETA has not come."""
     next_eta: float | None = None
-    """Seconds until the first ETA among them."""
+    """Seconds from now until the first ETA among them; below 0 when it has just come."""
     share: float = 1.0
     """This group's part of the queue, 0 to 1: its most slots over the most slots of all groups that consume it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One pod of the group that is not being deleted."""
+    """One pod of the group that is not being deleted. One that is still starting runs nothing, and is not ready."""
 
     pod: str
     slots: int
@@ -66,7 +66,8 @@ class Load:
     slots_per_worker: int
     """Concurrency of a pod, at least 1; the largest where a pool grows and shrinks."""
     unacked: int | None = None
-    """Messages of these queues that some worker holds; None when the broker does not say."""
+    """Messages of these queues that some worker holds, without those of other groups' workers; None when the broker
+    does not say."""
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -100,15 +101,23 @@ class Policy:
     fallback_after: float = 180.0
 
 
+Wants = tuple[tuple[float, int], ...]
+"""When, and how many workers were wanted, oldest first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """What earlier decisions saw. Times are seconds of one clock that only goes forward."""
 
-    wants: tuple[tuple[float, int], ...] = ()
-    """When, and how many workers were wanted, oldest first; no older than the window."""
+    wants: Wants = ()
+    """Each is larger than all later ones; all but the last are no older than the window, and the last is the latest."""
     since: float | None = None
     """When this history began: a new leader lowers nothing before it has seen a whole window."""
     unreadable_since: float | None = None
+    orphans_since: float | None = None
+    """Since when messages are taken that no living worker accounts for."""
+    awake_until: float | None = None
+    """Until when a worker is needed for a task whose ETA is near, wherever the task is."""
     service_time: ServiceTime = field(default_factory=ServiceTime)
     startup: float = 15.0
     """Seconds from asking for a pod until it consumes, as measured."""
@@ -124,7 +133,7 @@ class Reason(StrEnum):
     BUSY = "Busy"
     """More, because too few slots are free."""
     LIMITS = "Limits"
-    """minReplicas or maxReplicas alone ask for it."""
+    """minReplicas or maxReplicas ask for it."""
     STABILIZING = "Stabilizing"
     """Fewer would do now, and may not have been enough within the window."""
     SURPLUS = "Surplus"
@@ -151,14 +160,14 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do. Only pods that were drained and are idle may then be removed: that is for whoever acts."""
+    """What to do. Only pods that were drained and have become idle may be removed: that is for whoever acts."""
 
     desired: int
     """Replicas that the group should have, within its limits."""
     want: int
     """Workers that the load needs at this moment, within the limits."""
     drain: tuple[str, ...] = ()
-    """Idle pods that should stop consuming."""
+    """Pods that should stop consuming: idle ones, then the least busy, which may be removed when they are idle."""
     undrain: tuple[str, ...] = ()
     """Pods that should consume again: capacity that is there at once."""
     reason: Reason

@@ -1,10 +1,16 @@
-"""The smallest loads that make a point."""
+"""The smallest loads that make a point, and looking at them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from celery_operator.scaling.model import Load, Policy, Queue, Worker
+from celery_operator.scaling.decide import decide
+from celery_operator.scaling.model import Decision, History, Load, Policy, Queue, Worker
+
+SEEN = History(since=-10_000.0)
+"""A history that is older than every window, with nothing in it."""
+PERIOD = 2.0
+"""Seconds between two looks."""
 
 
 def load(*, ready: int | None = 0, workers: tuple[Worker, ...] = (), **fields: Any) -> Load:
@@ -28,3 +34,18 @@ def policy(**fields: Any) -> Policy:
     """0 to 10 workers, 5 s of latency."""
     target = {} if "target_queue_length" in fields else {"target_latency": 5.0}
     return Policy(**{"min_replicas": 0, "max_replicas": 10, **target, **fields})
+
+
+def decided(of: Load, by: Policy | None = None, history: History = SEEN, now: float = 0.0) -> Decision:
+    """One look."""
+    return decide(of, by or policy(), history, now)[0]
+
+
+def looked(of: Load, by: Policy, history: History, *, first: float, until: float) -> tuple[list[Decision], History]:
+    """What looks at the same load from ``first`` to ``until`` decide, and the history after the last."""
+    decisions, now = [], first
+    while now <= until:
+        decision, history = decide(of, by, history, now)
+        decisions.append(decision)
+        now += PERIOD
+    return decisions, history

@@ -1,26 +1,15 @@
-"""Up at once, down only after a window and only by idle pods, and never on missing data."""
+"""The number: up at once, down only after a window without a gap, and never on missing data."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from celery_operator.scaling.decide import decide
-from celery_operator.scaling.model import Decision, History, Load, Policy, Queue, Reason, Worker
+from celery_operator.scaling.decide import LONGEST_GAP, decide
+from celery_operator.scaling.model import History, Queue, Reason
 from celery_operator.scaling.service_time import ServiceTime
-from tests.unit.scaling.loads import load, policy, worker, workers
-
-SEEN = History(since=-10_000.0)
-"""A history that is older than every window, with nothing in it."""
-
-
-def decided(of: Load, by: Policy | None = None, history: History = SEEN, now: float = 0.0) -> Decision:
-    return decide(of, by or policy(), history, now)[0]
+from tests.unit.scaling.loads import SEEN, decided, load, looked, policy, worker, workers
 
 
 def test_from_zero_straight_to_the_wanted_number() -> None:
@@ -77,22 +66,56 @@ def test_a_rate_limited_worker_is_not_idle() -> None:
 
 
 def test_lower_only_after_a_whole_window_of_it() -> None:
-    history, now = SEEN, 0.0
-    _, history = decide(load(ready=20), policy(target_queue_length=4), history, now)
+    by = policy(target_queue_length=4)
+    _, history = decide(load(ready=20), by, SEEN, 0.0)
     quiet = load(workers=workers(5, idle_seconds=60))
-    for now in (2.0, 60.0, 119.9):
-        found, history = decide(quiet, policy(target_queue_length=4), history, now)
+    held, history = looked(quiet, by, history, first=2.0, until=120.0)
+    for found in held:
         assert (found.desired, found.drain, found.reason) == (5, (), Reason.STABILIZING)
-    found, _ = decide(quiet, policy(target_queue_length=4), history, 120.1)
+    found, _ = decide(quiet, by, history, 120.1)
     assert (found.desired, found.reason, len(found.drain)) == (0, Reason.SURPLUS, 5)
 
 
 def test_a_new_leader_lowers_nothing_before_it_has_seen_a_window() -> None:
     quiet = load(workers=workers(5))
-    found, history = decide(quiet, policy(), History(), 0.0)
-    assert (found.desired, found.reason) == (5, Reason.STABILIZING)
-    assert decide(quiet, policy(), history, 119.0)[0].desired == 5
+    held, history = looked(quiet, policy(), History(), first=0.0, until=119.0)
+    for found in held:
+        assert (found.desired, found.reason) == (5, Reason.STABILIZING)
     assert decide(quiet, policy(), history, 121.0)[0].desired == 0
+
+
+def test_a_leader_that_begins_blind_sees_a_whole_window_afterwards() -> None:
+    blind, quiet = load(ready=None, workers=workers(5)), load(workers=workers(5))
+    _, history = looked(blind, policy(), History(), first=0.0, until=200.0)
+    assert decide(quiet, policy(), history, 202.0)[0].desired == 5
+
+
+def test_what_nobody_saw_was_not_enough() -> None:
+    quiet, by = load(workers=workers(5)), policy(min_replicas=5)
+    _, history = looked(quiet, by, History(), first=0.0, until=200.0)
+    assert decide(quiet, policy(), history, 200.0 + LONGEST_GAP)[0].desired == 5, "the last want was five"
+    _, short_gap = decide(quiet, policy(), history, 200.0 + LONGEST_GAP)
+    assert short_gap.since == 0.0
+    _, long_gap = decide(quiet, policy(), history, 200.1 + LONGEST_GAP)
+    assert long_gap.since == 200.1 + LONGEST_GAP
+
+
+def test_a_short_failure_to_read_does_not_begin_the_window_anew() -> None:
+    quiet = load(workers=workers(5))
+    _, history = looked(quiet, policy(), History(), first=0.0, until=110.0)
+    _, history = decide(load(ready=None, workers=workers(5)), policy(), history, 112.0)
+    assert decide(quiet, policy(), history, 121.0)[0].desired == 0
+
+
+def test_a_history_keeps_what_the_window_needs_and_no_more() -> None:
+    """A constant load leaves one entry, however often it is looked at, and a falling one the steps of the window."""
+    _, history = looked(load(workers=workers(3, active=4)), policy(), SEEN, first=0.0, until=600.0)
+    assert len(history.wants) == 1
+    history, by = SEEN, policy(max_replicas=1000, target_queue_length=1)
+    for second in range(600):
+        found, history = decide(load(ready=1000 - second, replicas=1000), by, history, float(second))
+        assert found.desired == min(1000, 1000 - second + 120)
+    assert len(history.wants) == 121
 
 
 def test_a_new_leader_sees_three_heartbeats_however_short_the_window() -> None:
@@ -102,40 +125,30 @@ def test_a_new_leader_sees_three_heartbeats_however_short_the_window() -> None:
     assert decide(load(workers=workers(2)), hasty, history, 6.0)[0].desired == 0
 
 
-def test_new_work_takes_drained_pods_back_before_it_adds_any() -> None:
-    fleet = (worker("a", active=4), worker("b", draining=True), worker("c", draining=True, active=2))
-    found = decided(load(ready=3, workers=fleet), policy(target_queue_length=2))
-    assert found.undrain == ("c",), "the fuller one would have taken longer to go"
-    assert found.desired == 2, "the other one may go on leaving"
-
-
-def test_idle_pods_go_in_the_order_in_which_a_replica_set_would_take_them() -> None:
-    fleet = (
-        worker("young", idle_seconds=1),
-        worker("old", idle_seconds=900),
-        worker("holds-eta", idle_seconds=1000, eta=1),
-        worker("not-ready", ready=False),
-        worker("busy", active=1),
-    )
-    found = decided(load(workers=fleet), policy(min_replicas=2))
-    assert found.drain == ("not-ready", "old", "young")
-    assert found.desired == 2
-
-
 def test_a_raised_step_limit_is_kept() -> None:
     found = decided(load(ready=40, workers=workers(1, active=4)), policy(target_queue_length=4, max_step_up=2))
     assert (found.desired, found.want) == (3, 10)
 
 
 @pytest.mark.parametrize(
-    ("replicas", "desired"),
-    [(5, 5), (12, 10), (1, 2)],
+    ("replicas", "desired", "drained", "reason"),
+    [(5, 5, 0, Reason.READINGS_MISSING), (12, 10, 2, Reason.LIMITS), (1, 2, 0, Reason.LIMITS)],
     ids=["held", "lowered to the maximum", "raised to the minimum"],
 )
-def test_unreadable_queues_hold_within_the_limits(replicas: int, desired: int) -> None:
+def test_unreadable_queues_hold_within_the_limits(replicas: int, desired: int, drained: int, reason: Reason) -> None:
     blind = load(ready=None, workers=workers(replicas), replicas=replicas)
     found = decided(blind, policy(min_replicas=2))
-    assert (found.desired, found.drain, found.reason) == (desired, (), Reason.READINGS_MISSING)
+    assert (found.desired, len(found.drain), found.reason) == (desired, drained, reason)
+
+
+def test_who_is_drained_stays_so_while_the_queues_are_unreadable_but_not_for_long() -> None:
+    """Without work to see nobody is told to go, and after three minutes nobody knows that they are not needed."""
+    blind = load(ready=None, workers=(*workers(2), worker("leaving", draining=True)))
+    found, history = decide(blind, policy(), SEEN, 0.0)
+    assert (found.desired, found.drain, found.undrain) == (3, (), ())
+    held, history = looked(blind, policy(), history, first=2.0, until=178.0)
+    assert not any(found.undrain for found in held)
+    assert decide(blind, policy(), history, 180.0)[0].undrain == ("leaving",)
 
 
 def test_fallback_raises_after_its_time_and_lowers_nothing() -> None:
@@ -145,7 +158,8 @@ def test_fallback_raises_after_its_time_and_lowers_nothing() -> None:
     assert found.desired == 1
     found, history = decide(few, careful, history, 180.0)
     assert (found.desired, found.reason) == (4, Reason.FALLBACK)
-    assert decide(many, careful, history, 181.0)[0].desired == 6
+    enough, _ = decide(many, careful, history, 181.0)
+    assert (enough.desired, enough.reason) == (6, Reason.READINGS_MISSING)
     _, history = decide(load(ready=0), careful, history, 182.0)
     assert history.unreadable_since is None
 
@@ -161,114 +175,65 @@ def test_headroom_keeps_slots_free_while_nothing_waits() -> None:
     assert (found.desired, found.reason) == (3, Reason.BUSY)
 
 
-ACTIVE = st.one_of(st.none(), st.integers(0, 4))
-WORKERS = st.lists(
-    st.builds(
-        lambda **fields: fields,
-        active=ACTIVE,
-        reserved=st.integers(0, 3),
-        held=st.integers(0, 2),
-        eta=st.integers(0, 3),
-        draining=st.booleans(),
-        ready=st.booleans(),
-    ),
-    max_size=12,
-).map(lambda found: tuple(worker(f"w{number}", **fields) for number, fields in enumerate(found)))
-POLICIES = st.builds(
-    lambda low, more, target, headroom, step: policy(
-        min_replicas=low, max_replicas=max(1, low + more), headroom=headroom, max_step_up=step, **target
-    ),
-    st.integers(0, 5),
-    st.integers(0, 10),
-    st.sampled_from([{}, {"target_queue_length": 1.0}, {"target_queue_length": 7.5}]),
-    st.sampled_from([0.0, 0.1, 0.5]),
-    st.one_of(st.none(), st.integers(1, 3)),
-)
-HISTORIES = st.builds(
-    lambda wants, age, prior: History(
-        wants=tuple((-float(seconds), number) for seconds, number in sorted(wants, reverse=True)),
-        since=-float(age),
-        service_time=ServiceTime(prior=prior),
-    ),
-    st.lists(st.tuples(st.integers(0, 119), st.integers(0, 15)), max_size=5),
-    st.integers(0, 300),
-    st.one_of(st.none(), st.floats(0.01, 600)),
-)
+def test_two_groups_share_a_queue_by_their_slots_and_both_wake_for_its_only_task() -> None:
+    """20 tasks: 15 for the group with three quarters of the slots, 5 for the other."""
+    by = policy(target_queue_length=5)
+    assert decided(load(ready=20, share=0.75), by).desired == 3
+    assert decided(load(ready=20, share=0.25), by).desired == 1
+    assert decided(load(ready=1, share=0.25), by).desired == 1
 
 
-def queues(ready: list[int | None], future: int) -> tuple[Queue, ...]:
-    return tuple(
-        Queue(name=f"q{number}", ready=count, future_eta=min(future, count or 0)) for number, count in enumerate(ready)
-    )
+def test_three_queues_add_up_and_one_unreadable_one_holds_all() -> None:
+    queues = tuple(Queue(name=name, ready=8) for name in ("a", "b", "c"))
+    by = policy(target_queue_length=4)
+    assert decided(replace(load(), queues=queues), by).desired == 6
+    lost = (*queues, Queue(name="d", ready=None))
+    assert decided(replace(load(workers=workers(2)), queues=lost), by).desired == 2
 
 
-LOADS = st.builds(
-    lambda ready, future, fleet, starting, unacked: Load(
-        queues=queues(ready, future),
-        workers=fleet,
-        replicas=len(fleet) + starting,
-        slots_per_worker=4,
-        unacked=unacked,
-    ),
-    st.lists(st.one_of(st.none(), st.integers(0, 500)), min_size=1, max_size=3),
-    st.integers(0, 100),
-    WORKERS,
-    st.integers(0, 3),
-    st.one_of(st.none(), st.integers(0, 20)),
-)
+def test_eta_tasks_alone_let_a_group_go_to_zero_and_wake_it_before_the_first() -> None:
+    """The pod needs 15 s to start: it is asked for 20 s before the ETA."""
+    assert decided(load(ready=30, future_eta=30, next_eta=3600.0, workers=workers(1))).desired == 0
+    for seconds, desired in ((20.1, 0), (20.0, 1), (-1.0, 1)):
+        assert decided(load(ready=30, future_eta=30, next_eta=seconds)).desired == desired
 
 
-@given(of=LOADS, by=POLICIES, history=HISTORIES)
-def test_the_limits_are_kept(of: Load, by: Policy, history: History) -> None:
-    found, _ = decide(of, by, history, 0.0)
-    assert by.min_replicas <= found.desired <= by.max_replicas or found.desired == of.replicas + (by.max_step_up or 0)
-    assert found.desired <= by.max_replicas
+def test_a_worker_that_was_started_for_an_eta_stays_until_then_however_short_the_window() -> None:
+    """The task leaves the queue when the worker takes it, and comes back when the worker ends: that would go on."""
+    hasty, taken = policy(window=0.0), load(workers=(worker(eta=1),))
+    _, history = decide(load(ready=1, future_eta=1, next_eta=20.0), hasty, SEEN, 0.0)
+    held, history = looked(taken, hasty, history, first=15.0, until=25.0)
+    assert {found.desired for found in held} == {1}
+    assert decide(taken, hasty, history, 26.0)[0].desired == 0
 
 
-@given(of=LOADS, by=POLICIES, history=HISTORIES)
-def test_missing_data_never_lowers(of: Load, by: Policy, history: History) -> None:
-    blind = replace(of, queues=(*of.queues, Queue(name="lost", ready=None)))
-    found, _ = decide(blind, by, history, 0.0)
-    assert found.desired >= min(of.replicas, by.max_replicas)
-    assert not found.drain
-    forgetful = replace(of, workers=tuple(replace(one, active=None) for one in of.workers))
-    if not of.unreadable:
-        assert decide(forgetful, by, history, 0.0)[0].want >= decide(of, by, history, 0.0)[0].want
+def test_messages_of_a_dead_worker_keep_the_last_pod() -> None:
+    orphaned = load(workers=workers(1), unacked=3)
+    assert decided(orphaned).desired == 1
+    accounted = load(workers=(worker(eta=3),), unacked=3)
+    assert decided(accounted).desired == 0
 
 
-@given(of=LOADS, by=POLICIES, history=HISTORIES, more=st.integers(1, 300))
-def test_more_backlog_never_lowers(of: Load, by: Policy, history: History, more: int) -> None:
-    if of.unreadable:
-        return
-    first = of.queues[0]
-    longer = replace(of, queues=(replace(first, ready=(first.ready or 0) + more), *of.queues[1:]))
-    assert decide(longer, by, history, 0.0)[0].desired >= decide(of, by, history, 0.0)[0].desired
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_messages_of_nobody_wake_a_group_only_when_they_stay(share: float) -> None:
+    """What ends has its messages for a moment, and of a shared queue brokers and workers tell at different times."""
+    replicas = 0 if share == 1.0 else 1
+    nobodys = load(workers=workers(replicas), unacked=3, share=share)
+    held, history = looked(nobodys, policy(window=0.0), SEEN, first=0.0, until=59.0)
+    assert {found.want for found in held} == {0}
+    assert decide(nobodys, policy(), history, 60.0)[0].want == 1
+    _, history = decide(load(workers=workers(replicas), share=share), policy(), history, 61.0)
+    assert history.orphans_since is None
 
 
-@given(of=LOADS, by=POLICIES, history=HISTORIES)
-def test_only_idle_pods_are_drained_and_only_drained_ones_are_taken_back(
-    of: Load, by: Policy, history: History
-) -> None:
-    found, _ = decide(of, by, history, 0.0)
-    by_name = {one.pod: one for one in of.workers}
-    assert all(by_name[pod].idle and not by_name[pod].draining for pod in found.drain)
-    assert all(by_name[pod].draining for pod in found.undrain)
-    assert not (found.drain and found.undrain)
-    left = of.replicas - sum(one.draining for one in of.workers) - len(found.drain)
-    assert not found.drain or left >= found.desired
+def test_a_lower_maximum_is_reached_without_a_window() -> None:
+    for of in (load(ready=400, workers=workers(8, active=4)), load(workers=workers(8))):
+        found = decided(of, policy(max_replicas=5), History())
+        assert (found.desired, found.reason, len(found.drain)) == (5, Reason.LIMITS, 3)
 
 
-@given(ready=st.integers(0, 200), active=st.integers(0, 4), count=st.integers(1, 6), by=POLICIES)
-def test_constant_load_does_not_flap(ready: int, active: int, count: int, by: Policy) -> None:
-    """The same readings again and again move the number in one direction at most."""
-    history, numbers = SEEN, [count]
-    for second in range(0, 400, 10):
-        current: dict[str, Any] = {"replicas": numbers[-1], "workers": workers(count, active=active)}
-        found, history = decide(load(ready=ready, **current), by, history, float(second))
-        numbers.append(found.desired)
-    steps = {(after > before) - (after < before) for before, after in itertools.pairwise(numbers)}
-    assert not {1, -1} <= steps
-
-
-def test_a_worker_is_idle_only_when_it_said_so() -> None:
-    assert not Worker(pod="a", slots=4).idle
+def test_who_drains_and_still_runs_tasks_leaves_room_for_those_that_follow() -> None:
+    """20 slots busy, 8 of them at pods that are leaving: five pods of four slots are still wanted."""
+    fleet = (*workers(6, active=2), *(worker(f"leaving-{number}", active=2, draining=True) for number in range(4)))
+    found = decided(load(workers=fleet), policy())
+    assert (found.want, found.drain, found.undrain) == (5, ("w0",), ())
