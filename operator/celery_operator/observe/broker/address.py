@@ -3,12 +3,61 @@
 from __future__ import annotations
 
 import base64
+import json
+from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import connections, names
+from celery_operator.desired import connections, launch_settings, names
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.objects import SECRET, SERVICE, Manifest, ObjectRef
+
+_EXCHANGE_SETTING: Final = "event_exchange"
+_DEFAULT_EXCHANGE: Final = "celeryev"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """All that leads to one broker's queues. Equal addresses share one connection, so every part counts."""
+
+    url: str = field(repr=False)
+    """As ``broker_url`` of Celery; it may hold a password."""
+    management_url: str | None = field(default=None, repr=False)
+    """RabbitMQ's management API, its account in the URL."""
+    options: str = field(default="{}", repr=False)
+    """``broker_transport_options`` as JSON; options that nobody here knows are ignored."""
+    event_exchange: str = _DEFAULT_EXCHANGE
+    """``event_exchange`` of Celery, where heartbeats go."""
+
+
+async def resolve_all(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress | None:
+    """All that leads to the cluster's queues; None while the broker's URL cannot be read.
+
+    A management URL that cannot be read is left out: what waits can be read without it.
+    """
+    url = await resolve(client, cluster)
+    if url is None:
+        return None
+    config = cluster.spec.config or {}
+    return BrokerAddress(
+        url=url,
+        management_url=await _management_url(client, cluster),
+        options=json.dumps(launch_settings.transport_options(cluster.spec), sort_keys=True),
+        event_exchange=str(config.get(_EXCHANGE_SETTING) or _DEFAULT_EXCHANGE),
+    )
+
+
+async def _management_url(client: KubeClient, cluster: CeleryCluster) -> str | None:
+    management, namespace = cluster.spec.broker.management, cluster.metadata.namespace
+    if management is None:
+        return None
+    url = management.url
+    if management.url_from is not None:
+        reference = management.url_from.secret_key_ref
+        secret = await client.get(ObjectRef(kind=SECRET, namespace=namespace, name=reference.name))
+        url = _value(secret, reference.key)
+    return None if url is None else from_namespace(url, namespace)
 
 
 async def resolve(client: KubeClient, cluster: CeleryCluster) -> str | None:
@@ -27,7 +76,12 @@ async def resolve(client: KubeClient, cluster: CeleryCluster) -> str | None:
 
 
 def from_namespace(url: str, namespace: str) -> str:
-    """The URL as it is meant in that namespace: a host without dots is a Service there, not beside the operator."""
+    """The URL as it is meant in that namespace: a host without dots is a Service there, not beside the operator.
+
+    Several URLs stand between semicolons, as Celery has it.
+    """
+    if ";" in url:
+        return ";".join(from_namespace(part, namespace) for part in url.split(";"))
     parts = urlsplit(url)
     host = parts.hostname
     if not host or "." in host or ":" in host or host == "localhost":

@@ -1,0 +1,166 @@
+"""RabbitMQ's management API: the only place that says how many messages of a queue workers hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import aiohttp
+from yarl import URL
+
+from celery_operator.observe.broker.depth import Problem
+from celery_operator.observe.broker.rabbitmq_connection import TIMEOUT, virtual_host
+
+PERIOD: Final = 5.0
+"""Seconds between two questions: RabbitMQ collects its statistics every 5 s by default."""
+
+DELAYED_PREFIX: Final = "celery_delayed_"
+"""Celery's own 28 queues for ETA tasks beside quorum queues; nobody's backlog."""
+
+_COLUMNS: Final = "name,messages_unacknowledged"
+_SIZE_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of one answer; some 100 a queue."""
+
+
+class RabbitManagement:
+    """Keeps ``messages_unacknowledged`` of all queues of one virtual host, asked for in the background.
+
+    ``management_url``: ``http(s)://[user:password@]host:15672[/prefix]``; without an account, the broker URL's.
+    """
+
+    def __init__(self, management_url: str, *, broker_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._unacked: Mapping[str, int | None] = {}
+        self._problem: Problem | None = None
+        self._asked: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._address: URL | None = None
+        self._headers: Mapping[str, str] = {}
+        try:
+            self._address, self._headers = _request_of(management_url, broker_url)
+        except ValueError:
+            self._problem = Problem(
+                reason="ManagementAddressInvalid",
+                message="the URL of RabbitMQ's management API cannot be understood; "
+                "write it as http://user:password@host:15672",
+            )
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why ``unacked`` is unknown; None when the last answer was good, and before the first."""
+        return self._problem
+
+    def unacked(self, queue: str) -> int | None:
+        """Messages that workers hold, some 10 s old at most; None where the API does not say (yet)."""
+        return self._unacked.get(queue)
+
+    def refresh(self) -> None:
+        """Ask again when PERIOD has passed since the last question; returns at once."""
+        now = self._clock()
+        due = self._asked is None or now - self._asked >= PERIOD
+        if self._address is None or not due or (self._task is not None and not self._task.done()):
+            return
+        self._asked = now
+        self._task = asyncio.create_task(self._ask(self._address), name="rabbitmq-management")
+
+    async def close(self) -> None:
+        """End the question under way, and the session."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(self, address: URL) -> None:
+        try:
+            self._unacked, self._problem = await self._get(address), None
+        except _RefusedError as refusal:
+            self._unacked, self._problem = {}, refusal.problem
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            self._unacked = {}
+            self._problem = Problem(
+                reason="ManagementUnreachable",
+                message=f"RabbitMQ's management API does not answer ({type(error).__name__}), so that it is unknown "
+                "how many messages workers hold; check its URL, and that the plugin rabbitmq_management is enabled",
+            )
+
+    async def _get(self, address: URL) -> Mapping[str, int | None]:
+        async with self._open().get(address, headers=self._headers, allow_redirects=False) as response:
+            if response.status != 200:
+                raise _RefusedError(_refusal(response.status))
+            data = bytearray()
+            async for chunk in response.content.iter_chunked(65536):
+                data += chunk
+                if len(data) > _SIZE_LIMIT:
+                    raise ValueError("too long")
+        return dict(_figures(json.loads(data)))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT), trust_env=False)
+        return self._session
+
+
+class _RefusedError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _request_of(management_url: str, broker_url: str) -> tuple[URL, Mapping[str, str]]:
+    """The address to GET, without the account, and the header with it. Raises ValueError."""
+    parts, broker = urlsplit(management_url), urlsplit(broker_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not a URL of HTTP")
+    account = parts if parts.username else broker
+    user, password = unquote(account.username or "guest"), unquote(account.password or "guest")
+    path = f"{parts.path.rstrip('/').removesuffix('/api')}/api/queues/{quote(virtual_host(broker_url), safe='')}"
+    host = parts.netloc.rpartition("@")[2]
+    address = urlunsplit((parts.scheme, host, path, f"columns={_COLUMNS}", ""))
+    # Encoded as it is: the name of a virtual host is often a slash.
+    account_header = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
+    return URL(address, encoded=True), {"Authorization": account_header}
+
+
+def _figures(document: Any) -> list[tuple[str, int | None]]:
+    """Queue and figure of each entry. Raises ValueError when this is not a list of queues."""
+    if not isinstance(document, list):
+        raise ValueError("not a list of queues")
+    queues = [entry for entry in document if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
+    return [
+        (queue["name"], _count(queue.get("messages_unacknowledged")))
+        for queue in queues
+        if not queue["name"].startswith(DELAYED_PREFIX)
+    ]
+
+
+def _count(value: Any) -> int | None:
+    """A new queue has no statistics for some seconds: that is unknown."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _refusal(status: int) -> Problem:
+    unknown = "so that it is unknown how many messages workers hold"
+    if status == 401:
+        return Problem(
+            reason="ManagementRefused",
+            message=f"RabbitMQ's management API refuses the account, {unknown}; give the user the tag 'monitoring' "
+            "or 'management', or write another account into the API's URL",
+        )
+    if status == 404:
+        return Problem(
+            reason="ManagementNotFound",
+            message=f"RabbitMQ's management API does not know the broker's virtual host, or is not at this URL, "
+            f"{unknown}; check the API's URL",
+        )
+    return Problem(
+        reason="ManagementRefused",
+        message=f"RabbitMQ's management API answered {status}, {unknown}; check its URL and the account's rights",
+    )

@@ -1,0 +1,197 @@
+"""A connection to the Redis behind a broker's URL, found by Sentinel where that is so, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Problem, Unreadable
+from celery_operator.observe.broker.reachability import AUTHENTICATION_FAILED
+from celery_operator.observe.broker.redis import TIMEOUT, plain
+from celery_operator.observe.broker.redis_layout import SENTINEL, invalid, layout_of, options_of
+
+_SENTINEL_TIMEOUT: Final = 0.5
+"""Seconds for one Sentinel: two that hang leave time for the third."""
+_SENTINEL_PORT: Final = 26379
+_SENTINEL_OPTIONS: Final = ("username", "password", "ssl", "ssl_cert_reqs", "ssl_check_hostname")
+"""Of ``sentinel_kwargs``: how to reach the Sentinels themselves. Files with certificates are in pods, not here."""
+_CLUSTER: Final = (AskError, ClusterDownError, ClusterCrossSlotError)
+
+
+class RedisConnection:
+    """The client of one address; it connects when it is first used. One reader's own: closed with it."""
+
+    def __init__(self, address: BrokerAddress) -> None:
+        """Raises Unreadable for an address that cannot be right."""
+        self._sentinel: Sentinel | None = None
+        self._commands: Sequence[tuple[str, str]] = ()
+        self._packed: list[bytes] = []
+        if ";" in address.url and urlsplit(address.url).scheme != SENTINEL:
+            raise Unreadable(
+                Problem(
+                    reason="TransportNotSupported",
+                    message="the broker's URL names several Redis servers, and any of them may hold the messages; "
+                    "use Sentinel, or one URL",
+                )
+            )
+        # No timeout for a single reply: the deadline around a whole exchange costs a tenth of 400 small ones.
+        common: dict[str, Any] = {
+            "db": layout_of(address).database,
+            "protocol": 2,
+            "socket_timeout": None,
+            "socket_connect_timeout": TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if urlsplit(address.url).scheme == SENTINEL:
+            self._sentinel, self.client = _by_sentinel(address, common)
+        else:
+            url = urlunsplit(urlsplit(plain(address.url))._replace(path=""))
+            try:
+                self.client = redis.asyncio.Redis.from_url(url, **common)
+            except ValueError:
+                raise invalid("the broker's URL cannot be read; write it as redis://:password@host:6379/0") from None
+
+    async def replies(self, commands: Sequence[tuple[str, str]]) -> list[Any]:
+        """Send commands at once and collect a reply to each; what the server refuses is an error in its place.
+
+        A third of the time that a pipeline of the client takes, which wraps every command anew.
+        """
+        pool: Any = self.client.connection_pool  # of whose methods some have no types
+        connection = await pool.get_connection()
+        if commands != self._commands:
+            self._commands, self._packed = commands, connection.pack_commands(commands)
+        found: list[Any] = []
+        try:
+            await connection.send_packed_command(self._packed)
+            while len(found) < len(commands):
+                try:
+                    found.append(await connection.read_response())
+                except ResponseError as refusal:
+                    found.append(refusal)
+        finally:
+            if len(found) < len(commands):
+                # Replies that nobody took would be those of the next commands.
+                await connection.disconnect(nowait=True)
+            await pool.release(connection)
+        return found
+
+    async def close(self) -> None:
+        """Drop all connections, whatever state they are in."""
+        clients = [self.client, *(self._sentinel.sentinels if self._sentinel else ())]
+        for client in clients:
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Give what is done inside 2 s, and turn what goes wrong in it into Unreadable."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            yield
+    except (RedisError, OSError) as error:
+        raise Unreadable(problem_of(error)) from error
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to say of an error of the client, without its own text: that may hold an address or a user's name."""
+    text = str(error)
+    clustered = isinstance(error, _CLUSTER) and not isinstance(error, MasterDownError)
+    if clustered or "SELECT is not allowed in cluster mode" in text:
+        return CLUSTER_PROBLEM
+    if isinstance(error, AuthenticationError):
+        return Problem(
+            reason=AUTHENTICATION_FAILED,
+            message="the broker refuses the user or password; check the broker's URL or its Secret",
+        )
+    if isinstance(error, NoPermissionError):
+        return Problem(
+            reason="PermissionDenied",
+            message="the broker's user may not read the queues; allow it LLEN, LRANGE, LINDEX, HLEN, HSCAN, SMEMBERS "
+            "and PSUBSCRIBE on the keys and channels of Celery",
+        )
+    if isinstance(error, (TimeoutError, RedisTimeoutError)):
+        return Problem(
+            reason="TimedOut",
+            message=f"the broker did not answer within {TIMEOUT:g} s; check its address, its load, and that it runs",
+        )
+    if isinstance(error, MasterNotFoundError):
+        return Problem(
+            reason="MasterNotFound",
+            message="no Sentinel that answers knows a master of that name; check the transport options master_name "
+            "and sentinel_kwargs (the Sentinels' password), and that the Sentinels run",
+        )
+    if isinstance(error, BusyLoadingError):
+        return Problem(reason="Loading", message="the broker is loading its data from disk; it answers when it is done")
+    if isinstance(error, ResponseError):
+        what = text.split(" ")[0]
+        message = (
+            f"the broker refuses a command that reads queues ({what}); check that it is a Redis that Celery can use"
+        )
+        return Problem(reason="ReadingRefused", message=message)
+    return Problem(
+        reason="ConnectionFailed",
+        message=f"the broker does not answer ({type(error).__name__}); check its address, and that it runs",
+    )
+
+
+CLUSTER_PROBLEM: Final = Problem(
+    reason="RedisCluster",
+    message="the broker is a Redis Cluster, which Celery cannot use; use one Redis, Redis with Sentinel, or RabbitMQ",
+)
+
+
+def _by_sentinel(address: BrokerAddress, common: dict[str, Any]) -> tuple[Sentinel, redis.asyncio.Redis]:
+    """As kombu does it: all servers of the URL are Sentinels, the first one's account is the master's."""
+    options = options_of(address)
+    name = options.get("master_name")
+    if not isinstance(name, str) or not name:
+        raise invalid("a sentinel:// URL needs the transport option master_name; add it to spec.broker")
+    parts = [urlsplit(part) for part in address.url.split(";")]
+    try:
+        nodes = [(part.hostname, part.port or _SENTINEL_PORT) for part in parts if part.scheme == SENTINEL]
+    except ValueError:
+        raise invalid("the broker's URL has a port that is no number; correct it or its Secret") from None
+    first = parts[0]
+    query = dict(parse_qsl(first.query))
+    check = query.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    own = options.get("sentinel_kwargs") or {}
+    if not isinstance(own, dict):
+        raise invalid("the transport option sentinel_kwargs is no map of names to values; correct spec.broker")
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [node for node in nodes if node[0]],
+        min_other_sentinels=options.get("min_other_sentinels", 0),
+        sentinel_kwargs={
+            **{key: value for key, value in own.items() if key in _SENTINEL_OPTIONS},
+            "protocol": 2,
+            "socket_timeout": _SENTINEL_TIMEOUT,
+            "socket_connect_timeout": _SENTINEL_TIMEOUT,
+            "retry": Retry(NoBackoff(), 0),
+        },
+        username=unquote(first.username) if first.username else None,
+        password=unquote(first.password) if first.password else None,
+        **({"ssl": True, "ssl_cert_reqs": check} if any(key.startswith("ssl_") for key in query) else {}),
+        **common,
+    )
+    return sentinel, sentinel.master_for(name)

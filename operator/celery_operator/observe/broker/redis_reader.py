@@ -1,0 +1,111 @@
+"""Depths of queues on Redis: all lists of all queues in one exchange, by plain commands alone.
+
+A kombu consumer would restore everybody's unacknowledged messages after its own visibility timeout.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Depth, Unreadable
+from celery_operator.observe.broker.redis_connection import CLUSTER_PROBLEM, RedisConnection, answering, problem_of
+from celery_operator.observe.broker.redis_eta import EtaPeek, Later, List
+from celery_operator.observe.broker.redis_layout import layout_of
+from celery_operator.observe.broker.redis_unacked import UnackedScan
+
+_NOTHING: Final = Later()
+
+
+class RedisReader:
+    """Reads a `redis://`, `rediss://` or `sentinel://` broker; a read takes at most 2 s.
+
+    A queue whose key holds something other than a list has an unknown depth. `unacked` is 0 while nobody holds
+    anything in this database; otherwise it is counted when it is asked for, and None when that is too much to count
+    (see redis_unacked).
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """``now``: seconds since the epoch, which ETAs are compared with. Raises Unreadable for a wrong address."""
+        self._layout = layout_of(address)
+        self._connection = RedisConnection(address)
+        self._etas = EtaPeek(clock=clock, now=now)
+        self._scan = UnackedScan(self._layout, clock=clock)
+        self._mode_known = False
+
+    async def read(self, queues: Collection[str], *, unacked: bool) -> Mapping[str, Depth]:
+        """One Depth a queue. Raises Unreadable."""
+        async with answering():
+            if not self._mode_known:
+                await self._refuse_cluster()
+            lists = {queue: self._layout.lists(queue) for queue in queues}
+            lengths, entries = await self._lengths([key for keys in lists.values() for key in keys])
+            waiting = {
+                queue: found
+                for queue, keys in lists.items()
+                if (found := tuple(List(key=key, length=length) for key in keys if (length := lengths[key])))
+            }
+            later = await self._etas.read(self._connection.client, waiting)
+            held = await self._held(queues, entries, asked=unacked)
+        return {
+            queue: _depth([lengths[key] for key in keys], later.get(queue, _NOTHING), held[queue])
+            for queue, keys in lists.items()
+        }
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._connection.close()
+
+    async def _lengths(self, keys: list[str]) -> tuple[dict[str, int | None], int | None]:
+        """The length of each list, None for what is no list, and how many entries the hash of unacked messages has."""
+        commands = [("LLEN", key) for key in keys]
+        if self._layout.unacked is not None:
+            commands.append(("HLEN", self._layout.unacked))
+        replies = await self._connection.replies(commands)
+        entries = _count(replies.pop()) if self._layout.unacked is not None else None
+        return {key: _count(reply) for key, reply in zip(keys, replies, strict=True)}, entries
+
+    async def _refuse_cluster(self) -> None:
+        """A cluster of one node would answer everything; who may not ask sees the errors of the others."""
+        try:
+            mode: Any = await self._connection.client.info("cluster")
+        except NoPermissionError:
+            mode = {}
+        if mode.get("cluster_enabled"):
+            raise Unreadable(CLUSTER_PROBLEM)
+        self._mode_known = True
+
+    async def _held(self, queues: Collection[str], entries: int | None, *, asked: bool) -> dict[str, int | None]:
+        if entries == 0:
+            return dict.fromkeys(queues, 0)
+        if entries is None or not asked or self._layout.unacked is None:
+            return dict.fromkeys(queues)
+        counts = await self._scan.read(self._connection.client, self._layout.unacked, entries)
+        return {queue: None if counts is None else counts[queue] for queue in queues}
+
+
+def _count(reply: Any) -> int | None:
+    """A length; None for a key of another type. Raises Unreadable for any other refusal."""
+    if isinstance(reply, ResponseError) and "WRONGTYPE" in str(reply):
+        return None
+    if isinstance(reply, RedisError):
+        raise Unreadable(problem_of(reply)) from reply
+    return int(reply)
+
+
+def _depth(lengths: list[int | None], later: Later, unacked: int | None) -> Depth:
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths):
+        return Depth(ready=None, unacked=unacked)
+    ready = sum(known)
+    return Depth(ready=ready, unacked=unacked, future_eta=min(later.count, ready), next_eta=later.next_eta)

@@ -1,0 +1,1 @@
+"""Readings of brokers and heartbeats, from real servers with messages of real Celery."""

@@ -1,0 +1,394 @@
+"""What waits in the queues of a real RabbitMQ, however its queues and its network behave."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import kombu
+import pytest
+
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Depth, Unreadable
+from celery_operator.observe.broker.rabbitmq_reader import ABSENT_PERIOD, RabbitReader
+from tests.integration.broker.rabbits import (
+    PASSWORD,
+    Vhost,
+    channel_of,
+    control,
+    eventually,
+    nothing_left_behind,
+    tls_in_front_of,
+)
+from tests.integration.servers import RabbitServer, free_port
+
+ReaderMaker = Callable[..., RabbitReader]
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """One server for this file; every test has a virtual host of its own."""
+    folder = tmp_path_factory.mktemp("rabbit")
+    with RabbitServer(folder=folder, username="shop", password=PASSWORD, management=True) as server:
+        yield server
+
+
+@pytest.fixture
+def vhost(rabbit: RabbitServer) -> Vhost:
+    """An empty one."""
+    return Vhost(rabbit)
+
+
+@pytest.fixture
+async def make_reader() -> AsyncIterator[ReaderMaker]:
+    """Readers that are closed when the test ends, and must leave nothing behind."""
+    readers: list[RabbitReader] = []
+
+    def make(url: str, *, management_url: str | None = None) -> RabbitReader:
+        readers.append(RabbitReader(BrokerAddress(url=url, management_url=management_url)))
+        return readers[-1]
+
+    yield make
+    for reader in readers:
+        await reader.close()
+    await nothing_left_behind()
+
+
+async def ready(reader: RabbitReader, *queues: str) -> dict[str, int | None]:
+    """One reading."""
+    return {queue: depth.ready for queue, depth in (await reader.read(queues, unacked=False)).items()}
+
+
+async def test_an_absent_queue_is_empty_and_spoils_no_other(vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare("first", "last")
+    vhost.declare("replicated", kind="quorum")
+    for queue, count in (("first", 3), ("replicated", 2), ("last", 1)):
+        vhost.fill(queue, count)
+    reader = make_reader(vhost.url)
+    expected = {"first": 3, "nobody": 0, "replicated": 2, "nothing": 0, "last": 1}
+    assert await ready(reader, *expected) == expected
+    assert await ready(reader, *expected) == expected
+
+
+async def test_many_absent_queues_do_not_hide_the_others_in_the_first_reading(
+    vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    present = [f"present-{number}" for number in range(50)]
+    vhost.declare(*present)
+    vhost.fill("present-49", 7)
+    absent = [f"absent-{number}" for number in range(50)]
+    mixed = [queue for pair in zip(absent, present, strict=True) for queue in pair]
+    assert await ready(make_reader(vhost.url), *mixed) == dict.fromkeys(mixed, 0) | {"present-49": 7}
+
+
+async def test_a_queue_that_appears_is_read(vhost: Vhost, make_reader: ReaderMaker) -> None:
+    reader = make_reader(vhost.url)
+    for _ in range(3):
+        assert await ready(reader, "late") == {"late": 0}
+    vhost.declare("late")
+    vhost.fill("late", 4)
+
+    async def seen() -> bool:
+        return await ready(reader, "late") == {"late": 4}
+
+    await eventually(seen, timeout=ABSENT_PERIOD + 5.0)
+    vhost.fill("late", 1)
+    assert await ready(reader, "late") == {"late": 5}
+
+
+async def test_rabbitmq_is_not_asked_for_an_absent_queue_in_every_reading(
+    rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    reader = make_reader(vhost.url)
+    for _ in range(100):
+        await ready(reader, "asked-seldom")
+    errors = [line for line in rabbit.log.read_text().splitlines() if "no queue 'asked-seldom'" in line]
+    assert 1 <= len(errors) < 10
+
+
+async def test_a_queue_deleted_by_hand_is_empty(vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare("doomed", "stays")
+    vhost.fill("doomed", 2)
+    vhost.fill("stays", 1)
+    reader = make_reader(vhost.url)
+    assert await ready(reader, "doomed", "stays") == {"doomed": 2, "stays": 1}
+    with kombu.Connection(vhost.url) as connection:
+        channel_of(connection).queue_delete("doomed")
+    assert await ready(reader, "doomed", "stays") == {"doomed": 0, "stays": 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "päckchen", "a|b", "100%/d?#", 'it\'s "quoted"', "tab\there", "emoji🐰", "q" * 255]
+)
+async def test_odd_names_are_read(name: str, vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare(name)
+    vhost.fill(name, 2)
+    assert await ready(make_reader(vhost.url), name, "other") == {name: 2, "other": 0}
+
+
+@pytest.mark.parametrize("name", ["", "q" * 256, "ü" * 128])
+async def test_a_name_that_no_queue_can_have_is_unknown(name: str, vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare("other")
+    assert await ready(make_reader(vhost.url), "other", name) == {"other": 0, name: None}
+
+
+async def test_a_locked_queue_is_unknown_and_spoils_no_other(vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare("open")
+    vhost.fill("open", 2)
+    reader = make_reader(vhost.url)
+    with kombu.Connection(vhost.url) as connection:
+        channel_of(connection).queue_declare("locked", exclusive=True)
+        for _ in range(2):
+            assert await ready(reader, "locked", "open") == {"locked": None, "open": 2}
+
+
+async def test_difficult_names_of_virtual_hosts(rabbit: RabbitServer, make_reader: ReaderMaker) -> None:
+    for name in ("shop/eu 1", "100%", "a%2Fb", "ümlaut"):
+        vhost = Vhost(rabbit, name)
+        vhost.declare("orders")
+        vhost.fill("orders", 1)
+        reader = make_reader(vhost.url, management_url=rabbit.management_url())
+        assert await ready(reader, "orders") == {"orders": 1}
+        await eventually(partial(_unacked_known, reader, "orders"), timeout=20.0)
+
+
+async def _unacked_known(reader: RabbitReader, queue: str) -> bool:
+    depth = (await reader.read([queue], unacked=True))[queue]
+    assert depth.ready is not None
+    return depth.unacked is not None
+
+
+async def test_the_scheme_of_kombu_and_an_url_without_a_virtual_host(
+    rabbit: RabbitServer, make_reader: ReaderMaker
+) -> None:
+    default = Vhost(rabbit, "/")
+    default.declare("in-the-default")
+    default.fill("in-the-default", 1)
+    url = rabbit.url().removesuffix("/%2F").replace("amqp://", "pyamqp://")
+    assert await ready(make_reader(url), "in-the-default") == {"in-the-default": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("shop:", "shop:wrong"), "AuthenticationFailed"),
+        (("/%2F", "/no-such-host"), "VirtualHostRefused"),
+        (("amqp://", "sqs://"), "TransportNotSupported"),
+        (("127.0.0.1", "127.0.0.1:1;amqp://127.0.0.1"), "TransportNotSupported"),
+        (("127.0.0.1:", "127.0.0.1:port"), "AddressInvalid"),
+    ],
+)
+async def test_why_nothing_can_be_read(
+    change: tuple[str, str], reason: str, rabbit: RabbitServer, make_reader: ReaderMaker
+) -> None:
+    url = rabbit.url().replace(*change)
+    with pytest.raises(Unreadable) as caught:
+        await make_reader(url).read(["orders"], unacked=False)
+    assert caught.value.problem.reason == reason
+    assert "shop" not in caught.value.problem.message
+    assert "p%40ss" not in caught.value.problem.message
+
+
+async def test_a_certificate_is_checked_unless_the_url_says_otherwise(
+    rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker, tmp_path: Path
+) -> None:
+    vhost.declare("orders")
+    vhost.fill("orders", 1)
+    async with tls_in_front_of(rabbit.port, tmp_path) as port:
+        url = vhost.url.replace("amqp://", "amqps://").replace(str(rabbit.port), str(port))
+        with pytest.raises(Unreadable) as caught:
+            await make_reader(url).read(["orders"], unacked=False)
+        assert caught.value.problem.reason == "ConnectionFailed"
+        unchecked = make_reader(url + "?ssl_cert_reqs=CERT_NONE")
+        assert await ready(unchecked, "orders") == {"orders": 1}
+        await unchecked.close()
+
+
+async def test_four_hundred_queues_are_read_in_less_than_a_tenth_of_a_second(
+    vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    queues = [f"q{number}" for number in range(400)]
+    vhost.declare(*queues)
+    vhost.fill("q399", 1)
+    reader = make_reader(vhost.url)
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        assert (await ready(reader, *queues))["q399"] == 1
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.1, seconds
+
+
+async def test_what_workers_hold_is_known_from_the_management_api_alone(
+    rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    vhost.declare("orders", "celery_delayed_3")
+    vhost.fill("orders", 3)
+    reader = make_reader(vhost.url, management_url=rabbit.management_url())
+    with kombu.Connection(vhost.url) as connection:
+        for _ in range(2):
+            assert channel_of(connection).basic_get("orders") is not None
+        seen: list[Depth] = []
+
+        async def counted() -> bool:
+            depths = await reader.read(["orders", "celery_delayed_3", "nobody"], unacked=True)
+            assert depths["celery_delayed_3"].unacked is None
+            assert depths["nobody"] == Depth(ready=0, unacked=None)
+            seen.append(depths["orders"])
+            return depths["orders"].unacked == 2
+
+        await eventually(counted, timeout=25.0)
+    assert seen[0].unacked is None
+    assert seen[-1] == Depth(ready=1, unacked=2)
+    assert reader.notes == ()
+
+
+async def test_an_account_in_the_management_url_is_used(
+    rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    vhost.declare("orders")
+    wrong = f"http://shop:wrong@127.0.0.1:{rabbit.management_port}"
+    reader = make_reader(vhost.url, management_url=wrong)
+
+    async def noted() -> bool:
+        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=0, unacked=None)
+        return bool(reader.notes)
+
+    await eventually(noted, timeout=10.0)
+    assert [note.reason for note in reader.notes] == ["ManagementRefused"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+async def test_an_unreachable_management_api_is_noted_and_ready_stays_right(
+    scheme: str, vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    vhost.declare("orders")
+    vhost.fill("orders", 3)
+    reader = make_reader(vhost.url, management_url=f"{scheme}://user:secret@127.0.0.1:{free_port()}")
+
+    async def noted() -> bool:
+        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=None)
+        return bool(reader.notes)
+
+    await eventually(noted, timeout=10.0)
+    expected = {"http": "ManagementUnreachable", "ftp": "ManagementAddressInvalid"}[scheme]
+    assert [note.reason for note in reader.notes] == [expected]
+    assert "secret" not in reader.notes[0].message
+
+
+async def test_a_reading_that_was_cancelled_does_not_spoil_the_next(vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare("orders", "bills")
+    vhost.fill("orders", 2)
+    reader = make_reader(vhost.url)
+    for steps in range(12):
+        task = asyncio.create_task(reader.read(["bills", "orders"], unacked=False))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert await ready(reader, "orders", "bills") == {"orders": 2, "bills": 0}
+
+
+async def test_a_rabbitmq_that_stands_still_is_told_of_after_two_seconds(
+    tmp_path: Path, make_reader: ReaderMaker
+) -> None:
+    with RabbitServer(folder=tmp_path) as server:
+        reader = make_reader(server.url())
+        assert await ready(reader, "orders") == {"orders": 0}
+        server.signal(signal.SIGSTOP)
+        try:
+            for _ in range(2):  # on the connection that was there, and on one that cannot be opened
+                began = time.monotonic()
+                with pytest.raises(Unreadable) as caught:
+                    await reader.read(["orders", "bills"], unacked=False)
+                assert caught.value.problem.reason == "TimedOut"
+                assert time.monotonic() - began < 2.5
+            began = time.monotonic()
+            await reader.close()
+            assert time.monotonic() - began < 2.0
+            await nothing_left_behind()
+        finally:
+            server.signal(signal.SIGCONT)
+        assert await ready(reader, "orders", "bills") == {"orders": 0, "bills": 0}
+
+
+async def test_closing_does_not_wait_for_a_rabbitmq_that_stands_still(tmp_path: Path, make_reader: ReaderMaker) -> None:
+    with RabbitServer(folder=tmp_path) as server:
+        reader = make_reader(server.url())
+        assert await ready(reader, "orders") == {"orders": 0}
+        server.signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            await reader.close()
+            assert time.monotonic() - began < 2.0
+            await nothing_left_behind()
+        finally:
+            server.signal(signal.SIGCONT)
+
+
+async def test_a_rabbitmq_that_was_restarted_is_read_again(tmp_path: Path, make_reader: ReaderMaker) -> None:
+    with RabbitServer(folder=tmp_path) as server:
+        with kombu.Connection(server.url()) as connection:
+            channel_of(connection).queue_declare("orders", durable=True, auto_delete=False)
+            kombu.Producer(connection).publish("a task", routing_key="orders", delivery_mode=2)
+        reader = make_reader(server.url())
+        assert await ready(reader, "orders") == {"orders": 1}
+        server.stop()
+        with pytest.raises(Unreadable) as caught:
+            await reader.read(["orders"], unacked=False)
+        assert caught.value.problem.reason == "ConnectionFailed"
+        server.start()
+
+        async def back() -> bool:
+            try:
+                return await ready(reader, "orders") == {"orders": 1}
+            except Unreadable:
+                return False
+
+        await eventually(back, timeout=20.0)
+
+
+async def test_a_hanging_management_api_delays_no_reading(vhost: Vhost, make_reader: ReaderMaker) -> None:
+    vhost.declare("orders")
+    vhost.fill("orders", 3)
+    connected = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()  # until the client gives it up
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        reader = make_reader(vhost.url, management_url=f"http://127.0.0.1:{port}")
+        await ready(reader, "orders")
+        await connected.wait()
+        began = time.monotonic()
+        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=None)
+        assert time.monotonic() - began < 1.0
+        began = time.monotonic()
+        await reader.close()
+        assert time.monotonic() - began < 1.0
+
+
+async def test_a_rabbitmq_without_memory_is_read_and_left(
+    rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    vhost.declare("orders")
+    vhost.fill("orders", 3)
+    reader = make_reader(vhost.url)
+    assert await ready(reader, "orders") == {"orders": 3}
+    await asyncio.to_thread(control, rabbit, "set_vm_memory_high_watermark", "0")
+    try:
+        assert await ready(reader, "orders", "nobody") == {"orders": 3, "nobody": 0}
+        began = time.monotonic()
+        await reader.close()
+        assert time.monotonic() - began < 1.5
+        await nothing_left_behind()
+    finally:
+        await asyncio.to_thread(control, rabbit, "set_vm_memory_high_watermark", "0.4")

@@ -1,0 +1,145 @@
+"""What is believed of the management API's answers, against a small real server that gives any answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from celery_operator.observe.broker.rabbitmq_management import PERIOD, RabbitManagement
+
+
+@dataclass(slots=True)
+class Api:
+    """Answers always the same, and keeps what it was asked for."""
+
+    status: int = 200
+    body: str = "[]"
+    seconds: float = 0.0
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.raw_path)
+        self.accounts.append(request.headers.get("Authorization", ""))
+        await asyncio.sleep(self.seconds)
+        return web.Response(status=self.status, text=self.body, headers={"Location": "/"})
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """One that runs."""
+    one = Api()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", one.answer)
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    one.port = int(runner.addresses[0][1])
+    yield one
+    await runner.cleanup()
+
+
+async def asked(
+    api: Api, *, path: str = "", broker_url: str = "amqp://me:s%40cret@rabbit/shop%2Feu"
+) -> RabbitManagement:
+    """After one question; closed."""
+    management = RabbitManagement(f"http://127.0.0.1:{api.port}{path}", broker_url=broker_url)
+    management.refresh()
+    task = next(task for task in asyncio.all_tasks() if task.get_name() == "rabbitmq-management")
+    await asyncio.wait({task})
+    await management.close()
+    return management
+
+
+async def test_only_figures_are_believed_and_the_rest_is_unknown(api: Api) -> None:
+    figures = {"held": 3, "none": 0, "negative": -1, "boolean": True, "text": "3", "null": None, "celery_delayed_7": 9}
+    entries = [{"name": name, "messages_unacknowledged": value} for name, value in figures.items()]
+    api.body = json.dumps([*entries, {"name": "new"}, {"messages_unacknowledged": 1}, 7, {"name": ["list"]}])
+    management = await asked(api)
+    known = {name: management.unacked(name) for name in [*figures, "new", "absent"]}
+    assert {name: value for name, value in known.items() if value is not None} == {"held": 3, "none": 0}
+    assert management.problem is None
+
+
+async def test_the_virtual_host_and_the_account_are_the_brokers_unless_the_url_has_its_own(api: Api) -> None:
+    await asked(api, path="/prefix/")
+    assert api.asked[0].partition("?")[0] == "/prefix/api/queues/shop%2Feu"
+    assert api.accounts == ["Basic bWU6c0BjcmV0"]
+    management = RabbitManagement(f"http://other:pw@127.0.0.1:{api.port}", broker_url="amqp://me:secret@rabbit")
+    management.refresh()
+    async with asyncio.timeout(5):
+        while len(api.asked) < 2:
+            await asyncio.sleep(0.01)
+    await management.close()
+    assert api.asked[1].partition("?")[0] == "/api/queues/%2F"
+    assert api.accounts[1] == "Basic b3RoZXI6cHc="
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (401, "{}", "ManagementRefused"),
+        (403, "{}", "ManagementRefused"),
+        (404, "{}", "ManagementNotFound"),
+        (302, "", "ManagementRefused"),
+        (500, "", "ManagementRefused"),
+        (200, "<html>", "ManagementUnreachable"),
+        (200, "{}", "ManagementUnreachable"),
+        (200, "x" * (17 * 1024 * 1024), "ManagementUnreachable"),
+    ],
+)
+async def test_what_is_no_list_of_queues_is_a_problem_and_never_a_zero(
+    status: int, body: str, reason: str, api: Api
+) -> None:
+    api.status, api.body = status, body
+    management = await asked(api)
+    assert management.problem is not None
+    assert management.problem.reason == reason
+    assert "cret" not in management.problem.message
+    assert management.unacked("orders") is None
+
+
+async def test_a_failure_makes_former_figures_unknown(api: Api) -> None:
+    now = 100.0
+    management = RabbitManagement(
+        f"http://127.0.0.1:{api.port}", broker_url="amqp://me:secret@rabbit", clock=lambda: now
+    )
+    api.body = json.dumps([{"name": "orders", "messages_unacknowledged": 3}])
+    management.refresh()
+    async with asyncio.timeout(5):
+        while management.unacked("orders") is None:
+            await asyncio.sleep(0.01)
+    api.status = 500
+    now += PERIOD - 0.1
+    management.refresh()
+    await asyncio.sleep(0.05)
+    assert len(api.asked) == 1
+    now += 0.2
+    management.refresh()
+    async with asyncio.timeout(5):
+        while management.problem is None:
+            await asyncio.sleep(0.01)
+    assert management.unacked("orders") is None
+    await management.close()
+
+
+async def test_one_that_hangs_is_given_up_after_two_seconds_and_asked_once_at_a_time(api: Api) -> None:
+    api.seconds = 3600.0
+    began = time.monotonic()
+    management = RabbitManagement(f"http://127.0.0.1:{api.port}", broker_url="amqp://rabbit", clock=lambda: began)
+    management.refresh()
+    management.refresh()
+    async with asyncio.timeout(5):
+        while management.problem is None:
+            await asyncio.sleep(0.01)
+    assert 1.5 < time.monotonic() - began < 3.0
+    assert "TimeoutError" in management.problem.message
+    await management.close()
+    assert len(api.asked) == 1

@@ -1,0 +1,382 @@
+"""What the poller asks pods and when, what it believes of their answers, and how it keeps them drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from aiohttp import web
+
+from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.worker_report import PodAddress, WorkerReport
+from celery_operator.observe.worker_reports import WorkerReports
+from tests.unit.observe.runtimes import Misbehaviour, Runtime, answering, silence
+
+SHOP, OTHER = ClusterKey(namespace="team", name="shop"), ClusterKey(namespace="team", name="other")
+
+
+@pytest.fixture
+async def reports() -> AsyncIterator[WorkerReports]:
+    """A poller without jitter, which must leave nothing behind."""
+    before = asyncio.all_tasks()
+    poller = WorkerReports(clock=time.monotonic, random=lambda: 0.5)
+    yield poller
+    await poller.stop()
+    assert {task.get_name() for task in asyncio.all_tasks() - before if task.get_name().startswith("worker-")} == set()
+
+
+async def until(condition: Callable[[], bool], *, timeout: float = 8.0) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def watch(reports: WorkerReports, *runtimes: Runtime, key: ClusterKey = SHOP) -> None:
+    reports.watch(key, {runtime.uid: runtime.address for runtime in runtimes})
+
+
+def drained(reports: WorkerReports, uid: str = "uid-1") -> bool:
+    report = reports.get(uid)
+    return report is not None and report.drained
+
+
+async def reported(reports: WorkerReports, runtime: Runtime) -> WorkerReport:
+    await until(lambda: reports.get(runtime.uid) is not None)
+    report = reports.get(runtime.uid)
+    assert report is not None
+    return report
+
+
+async def test_a_worker_s_answer_becomes_its_report(reports: WorkerReports) -> None:
+    async with Runtime(active=1) as runtime:
+        watch(reports, runtime)
+        report = await reported(reports, runtime)
+        assert abs(report.at - time.monotonic()) < 2.0
+        assert report == WorkerReport(
+            at=report.at, boot_id="boot-1", slots=2, active=1, reserved=0, held=0, eta=None, processed=5,
+            started=True, shutting_down=False, draining=False, drained=False,
+        )  # fmt: skip
+        assert reports.refuses(runtime.uid) is None
+
+
+async def test_a_worker_is_asked_every_second_until_it_consumes_and_seldom_then(reports: WorkerReports) -> None:
+    async with Runtime(started=False) as runtime:
+        watch(reports, runtime)
+        await until(lambda: len(runtime.gets) == 3)
+        assert 0.8 < runtime.gets[2] - runtime.gets[1] < 1.8
+        runtime.started = True
+        await until(lambda: bool((report := reports.get("uid-1")) and report.started))
+        asked = len(runtime.gets)
+        await asyncio.sleep(2.5)  # no condition can show that nothing comes
+        assert len(runtime.gets) == asked
+
+
+async def test_a_pod_that_listens_later_is_found(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        pass
+    watch(reports, runtime)
+    await asyncio.sleep(0.1)
+    assert reports.get(runtime.uid) is None
+    async with runtime:
+        await reported(reports, runtime)
+
+
+async def test_dead_pods_delay_nobody(reports: WorkerReports) -> None:
+    async with Runtime(uid="dead", misbehave=silence) as dead, Runtime(uid="live") as live:
+        many = {f"dead-{number}": address_of(dead, f"dead-{number}") for number in range(40)}
+        reports.watch(OTHER, many)
+        await until(lambda: dead.busy == 40)
+        began = time.monotonic()
+        watch(reports, live)
+        await reported(reports, live)
+        assert time.monotonic() - began < 1.0
+
+
+async def test_a_drain_does_not_wait_for_any_number_of_dead_pods(reports: WorkerReports) -> None:
+    async with Runtime(uid="dead", misbehave=silence) as dead, Runtime() as live:
+        watch(reports, live)
+        await reported(reports, live)
+        reports.watch(OTHER, {f"dead-{number}": address_of(dead, f"dead-{number}") for number in range(200)})
+        await until(lambda: dead.busy > 0)
+        began = time.monotonic()
+        reports.hold(live.address, "boot-1", 30.0)
+        await until(lambda: drained(reports))
+        assert time.monotonic() - began < 1.0
+        await until(lambda: dead.most_at_once >= 48)
+        assert dead.most_at_once <= 64
+
+
+def address_of(runtime: Runtime, uid: str) -> PodAddress:
+    return PodAddress(uid=uid, name=uid, host="127.0.0.1", port=runtime.port)
+
+
+async def test_a_pod_that_moved_is_asked_where_it_is_now(reports: WorkerReports) -> None:
+    async with Runtime(boot_id="former") as former, Runtime(boot_id="now") as now:
+        watch(reports, former)
+        await reported(reports, former)
+        watch(reports, now)
+        await until(lambda: bool((report := reports.get("uid-1")) and report.boot_id == "now"))
+
+
+async def test_pods_that_are_gone_and_forgotten_clusters_are_asked_no_more(reports: WorkerReports) -> None:
+    async with Runtime(uid="one") as one, Runtime(uid="two") as two, Runtime(uid="three") as three:
+        watch(reports, one, two)
+        watch(reports, three, key=OTHER)
+        for runtime in (one, two, three):
+            await reported(reports, runtime)
+        reports.hold(one.address, "boot-1", 30.0)
+        watch(reports, two)
+        assert reports.get("one") is None
+        assert reports.held() == frozenset()
+        reports.forget(SHOP)
+        assert reports.get("two") is None
+        assert reports.get("three") is not None
+        watch(reports, one)
+        await reported(reports, one)
+
+
+async def test_a_held_pod_is_drained_and_its_lease_renewed(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 1.5)
+        assert reports.held() == {"uid-1"}
+        began = time.monotonic()
+        await until(lambda: drained(reports))
+        while time.monotonic() - began < 4.0:
+            assert drained(reports)
+            assert runtime.draining
+            reports.hold(runtime.address, "boot-1", 1.5)  # as every pass does
+            await asyncio.sleep(0.01)
+        assert runtime.drains == [{"bootId": "boot-1", "seconds": 1.5}] * len(runtime.drains)
+        assert 5 <= len(runtime.drains) <= 9
+        assert set(runtime.tokens) == {"Bearer uid-1"}
+
+
+async def test_a_held_pod_is_asked_every_second_between_renewals(reports: WorkerReports) -> None:
+    async with Runtime(active=1) as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 60.0)
+        await until(lambda: bool((report := reports.get("uid-1")) and report.draining))
+        assert not drained(reports)
+        runtime.active = 0
+        await until(lambda: drained(reports), timeout=2.0)
+        assert len(runtime.drains) == 1
+
+
+async def test_a_pod_that_is_let_go_consumes_at_once(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 60.0)
+        await until(lambda: drained(reports))
+        reports.let_go(runtime.address)
+        assert not drained(reports)
+        assert reports.held() == frozenset()
+        await until(lambda: not runtime.draining, timeout=1.0)
+        assert runtime.drains[-1] == {"bootId": "boot-1", "seconds": 0.0}
+        reports.let_go(runtime.address)
+        await until(lambda: len(runtime.gets) >= 2)
+        assert len(runtime.drains) == 2
+
+
+async def test_letting_go_is_tried_until_the_pod_answers(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 60.0)
+        await until(lambda: drained(reports))
+        runtime.misbehave = answering(500, "trouble")
+        reports.let_go(runtime.address)
+        watch(reports)  # the pod need not be watched for it
+        await until(lambda: len(runtime.drains) >= 3)
+        assert runtime.draining
+        runtime.misbehave = None
+        await until(lambda: not runtime.draining)
+
+
+async def test_letting_go_is_given_up_when_the_lease_has_run_out(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        reports.hold(runtime.address, "boot-1", 0.3)
+        await until(lambda: len(runtime.drains) == 1)
+        runtime.misbehave = answering(500, "trouble")
+        reports.let_go(runtime.address)
+        await until(lambda: not any(task.get_name().startswith("worker-reports") for task in asyncio.all_tasks()))
+        assert len(runtime.drains) <= 5
+
+
+async def test_a_pod_that_a_former_leader_drained_can_be_let_go(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        former = WorkerReports(clock=time.monotonic, random=lambda: 0.5)
+        former.hold(runtime.address, "boot-1", 60.0)
+        await until(lambda: drained(former))
+        await former.stop()
+        assert runtime.draining
+        watch(reports, runtime)
+        await until(lambda: drained(reports))
+        reports.let_go(runtime.address)
+        await until(lambda: not runtime.draining)
+
+
+async def test_drained_is_not_said_beyond_the_lease(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 1.5)
+        await until(lambda: drained(reports))
+        runtime.misbehave = silence
+        await until(lambda: not drained(reports), timeout=3.0)
+        report = reports.get("uid-1")
+        assert report is not None
+        assert not report.draining
+
+
+async def test_what_a_pod_said_before_it_was_let_go_is_void(reports: WorkerReports) -> None:
+    answered = asyncio.Event()
+
+    async def late(request: web.Request) -> web.Response | None:
+        if request.path != "/drain" or runtime.drains[-1]["seconds"] == 0:
+            return None
+        document = {**runtime.status(), "draining": True, "drained": True, "seconds": 60.0}
+        await asyncio.sleep(0.5)
+        answered.set()
+        return web.json_response(document)
+
+    async with Runtime() as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        runtime.misbehave = late
+        reports.hold(runtime.address, "boot-1", 60.0)
+        await until(lambda: len(runtime.drains) == 1)
+        reports.let_go(runtime.address)
+        reports.hold(runtime.address, "boot-1", 60.0)
+        await answered.wait()
+        while len(runtime.drains) < 2:
+            assert not drained(reports)
+            await asyncio.sleep(0)
+
+
+async def test_a_restarted_container_is_held_no_more_and_reported_anew(reports: WorkerReports) -> None:
+    async with Runtime() as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        runtime.restart("boot-2")
+        reports.hold(runtime.address, "boot-1", 60.0)
+        await until(lambda: reports.held() == frozenset())
+        await until(lambda: bool((report := reports.get("uid-1")) and report.boot_id == "boot-2"), timeout=1.0)
+        asked = len(runtime.drains)
+        reports.hold(runtime.address, "boot-1", 60.0)  # by somebody who has not seen it yet
+        assert reports.held() == frozenset()
+        reports.hold(runtime.address, "boot-2", 60.0)
+        await until(lambda: drained(reports))
+        runtime.restart("boot-3")
+        await until(lambda: reports.held() == frozenset())
+        assert not drained(reports)
+        assert len(runtime.drains) == asked + 1
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "why"),
+    [
+        (answering(404, "there are /livez", path="/drain"), "older operator"),
+        (answering(405, "only GET", path="/drain"), "older operator"),
+        (answering(403, "the token is the pod's UID", path="/drain"), "UID"),
+        (answering(400, "the body is", path="/drain"), "answer 400"),
+        (answering(302, "elsewhere", path="/drain"), "answer 302"),
+        (answering(200, "ok", path="/drain"), "something else listens"),
+        (answering(200, "[1]", path="/drain"), "something else listens"),
+        (answering(200, json.dumps({"bootId": "boot-1"}), path="/drain"), "knows"),
+    ],
+)
+async def test_a_pod_that_refuses_is_not_held_and_says_why(
+    misbehaviour: Misbehaviour, why: str, reports: WorkerReports
+) -> None:
+    async with Runtime(misbehave=misbehaviour) as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        assert reports.refuses("uid-1") is None
+        reports.hold(runtime.address, "boot-1", 30.0)
+        await until(lambda: reports.refuses("uid-1") is not None)
+        assert why in str(reports.refuses("uid-1"))
+        assert reports.held() == frozenset()
+        await until(lambda: len(runtime.gets) >= 2)
+        reports.hold(runtime.address, "boot-1", 30.0)
+        assert reports.held() == frozenset()
+        assert len(runtime.drains) == 1
+        assert not drained(reports)
+
+
+async def test_a_refusal_ends_with_the_container(reports: WorkerReports) -> None:
+    async with Runtime(misbehave=answering(403, "no", path="/drain"), started=False) as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 30.0)
+        await until(lambda: reports.refuses("uid-1") is not None)
+        runtime.misbehave = None
+        runtime.restart("boot-2")
+        await until(lambda: reports.refuses("uid-1") is None)
+        reports.hold(runtime.address, "boot-2", 30.0)
+        await until(lambda: drained(reports))
+
+
+async def test_a_runtime_without_drains_reports_and_refuses(reports: WorkerReports) -> None:
+    async with Runtime(can_drain=False) as runtime:
+        watch(reports, runtime)
+        report = await reported(reports, runtime)
+        assert (report.slots, report.draining, report.drained) == (2, False, False)
+        assert "older operator" in str(reports.refuses("uid-1"))
+        reports.hold(runtime.address, "boot-1", 30.0)
+        assert reports.held() == frozenset()
+    assert runtime.drains == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ok", "", "null", "[]", "{}", "[" * 50_000, json.dumps({"bootId": 7, "shuttingDown": False}),
+        json.dumps({"bootId": "b", "shuttingDown": False, "active": "3"}),
+        json.dumps({"bootId": "b", "shuttingDown": False, "drain": {"draining": "yes"}}),
+        json.dumps({"bootId": "b", "shuttingDown": False, "drain": {"draining": True, "drained": True, "seconds": -1}}),
+        "x" * 100_000,
+    ],
+)  # fmt: skip
+async def test_what_is_no_worker_s_answer_is_no_report(body: str, reports: WorkerReports) -> None:
+    async with Runtime(misbehave=answering(200, body, path="/status")) as runtime:
+        watch(reports, runtime)
+        await until(lambda: reports.refuses("uid-1") is not None)
+        assert reports.get("uid-1") is None
+        runtime.misbehave = None
+        await reported(reports, runtime)
+        assert reports.refuses("uid-1") is None
+
+
+async def test_a_pod_in_trouble_is_held_when_it_answers_again(reports: WorkerReports) -> None:
+    async with Runtime(misbehave=answering(500, "AttributeError", path="/drain")) as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 30.0)
+        await until(lambda: len(runtime.drains) == 2)
+        assert reports.held() == {"uid-1"}
+        runtime.misbehave = None
+        await until(lambda: drained(reports))
+
+
+async def test_stopping_lets_no_pod_go_and_ends_at_once(reports: WorkerReports) -> None:
+    async with Runtime() as runtime, Runtime(uid="dead", misbehave=silence) as dead:
+        watch(reports, runtime, dead)
+        await reported(reports, runtime)
+        reports.hold(runtime.address, "boot-1", 30.0)
+        reports.hold(dead.address, "boot-1", 30.0)
+        await until(lambda: drained(reports) and bool(dead.drains))
+        began = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reports.stop(), 1.0)
+        assert time.monotonic() - began < 0.5
+        assert runtime.draining
+        assert [drain["seconds"] for drain in runtime.drains] == [30.0]
