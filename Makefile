@@ -18,7 +18,7 @@ CRD := crds/celery-operator.dev_celeryclusters.yaml
 .DELETE_ON_ERROR:
 .PHONY: help check format lint types imports generated chart-lint runtime-lint generate lock \
 	test test-unit test-integration test-e2e verify \
-	demo cluster-up cluster-down kubeconfig images load deploy undeploy bench clean
+	demo cluster-up cluster-down kubeconfig images load deploy undeploy bench bench-autoscaling clean
 
 ##@ Look at it
 demo: $(READY) ## Make a real cluster, install the operator, run real tasks and show all of it
@@ -85,6 +85,9 @@ verify: $(READY) cluster-up ## Hours: full matrices and long runs, resumable by 
 
 bench: $(READY) images ## Measure the figures in docs/benchmarks.md again
 	@$(RUN) -m benchmarks
+
+bench-autoscaling: $(READY) images ## Measure the autoscaling figures in docs/benchmarks.md again
+	@$(RUN) -m benchmarks.autoscaling
 
 ##@ Run it
 cluster-up: $(READY) ## Make a cluster, or check that it is up (CLUSTER=auto|current|kind|local, NODES=1)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,11 +24,16 @@ from celery_operator.kube.lease import LeaseElector
 from celery_operator.kube.queue import KeyedQueue
 from celery_operator.observe import kinds
 from celery_operator.observe.broker import address
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.hub import BrokerHub
 from celery_operator.observe.broker.monitor import BrokerMonitor
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
 from celery_operator.observe.references import ReferenceReader
+from celery_operator.observe.worker_reports import WorkerReports
+from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
+from celery_operator.reconcile.autoscaling.document import load_document
 from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.reconciler import DEADLINE, Reconciler
 from celery_operator.settings import Settings
@@ -66,6 +71,8 @@ class Operator:
             health=self._health,
             ready=self._ready,
             registry=self._metrics.registry,
+            load=self._load_of,
+            leader=self._leader,
         )
 
     def stop(self) -> None:
@@ -100,6 +107,17 @@ class Operator:
         settings = self._settings
         self._client = client
         self._monitor = BrokerMonitor(resolve=self._broker_url, on_change=self._enqueue, random=random.random)
+        self._autoscaler = Autoscaler(
+            cache=self._cache,
+            hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
+            reports=WorkerReports(clock=time.monotonic, random=random.random),
+            resolve=self._broker_address,
+            on_change=self._enqueue_load,
+            observer=self._metrics.autoscaling,
+            clock=time.monotonic,
+            now=_now,
+            random=random.random,
+        )
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         self._reconciler = Reconciler(
             client=client,
@@ -109,8 +127,10 @@ class Operator:
             broker=self._monitor.result,
             references=ReferenceReader(client, clock=time.monotonic),
             messenger=self._messenger,
+            scaler=self._autoscaler,
             observer=self._metrics,
             now=_now,
+            clock=time.monotonic,
             random=random.random,
         )
         queue_metrics = self._metrics.queue(CONTROLLER)
@@ -125,6 +145,7 @@ class Operator:
             namespace=settings.lease_namespace,
             name=settings.lease_name,
             identity=settings.identity,
+            address=settings.address,
             on_started=self._lead,
             on_lost=self._follow,
         )
@@ -169,6 +190,7 @@ class Operator:
         await self._queue.stop(grace=_RUN_GRACE)
         self._elector.stop()
         await self._monitor.stop()
+        await self._autoscaler.stop()
         await self._messenger.stop()
         stop_watching.set()
         tasks[3].cancel()
@@ -222,6 +244,10 @@ class Operator:
             self._reconciler.tell_deadlines(key)
         self._queue.add(key, immediate=True)
 
+    def _enqueue_load(self, key: ClusterKey) -> None:
+        """For a decision that has changed: it does not wait for further events."""
+        self._queue.add(key, immediate=True)
+
     def _forget(self, key: ClusterKey) -> None:
         self._queue.forget(key)
         self._monitor.forget(key)
@@ -230,6 +256,25 @@ class Operator:
     async def _broker_url(self, key: ClusterKey) -> str | None:
         manifest = self._cache.cluster(key)
         return None if manifest is None else await address.resolve(self._client, CeleryCluster.model_validate(manifest))
+
+    async def _broker_address(self, key: ClusterKey) -> BrokerAddress | None:
+        manifest = self._cache.cluster(key)
+        if manifest is None:
+            return None
+        cluster = CeleryCluster.model_validate({**manifest, "status": None})
+        return await address.resolve_all(self._client, cluster)
+
+    def _load_of(self, namespace: str, cluster: str, group: str) -> Mapping[str, Any] | None:
+        autoscaler: Autoscaler | None = getattr(self, "_autoscaler", None)
+        if autoscaler is None:
+            return None
+        view = autoscaler.views(ClusterKey(namespace=namespace, name=cluster)).get(group)
+        return None if view is None else load_document(view, time.monotonic())
+
+    def _leader(self) -> str:
+        """The base URL of the leader, where that is another process."""
+        elector: LeaseElector | None = getattr(self, "_elector", None)
+        return "" if elector is None else elector.holder_address
 
     async def _lead(self) -> None:
         _LOG.info("this process leads now")

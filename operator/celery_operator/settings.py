@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     identity: str = Field(default_factory=socket.gethostname, min_length=1)
     """This process in the Lease; the pod's name in a cluster. A restarted process of the same identity goes on
     at once."""
+    pod_ip: str = ""
+    """This pod's address, at which the others find the leader; empty outside a cluster."""
     log_format: Literal["json", "text"] = "json"
     """How log lines are written."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -39,6 +41,12 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def address(self) -> str:
+        """The base URL of this process for the others; empty where nobody said what its address is."""
+        host = f"[{self.pod_ip}]" if ":" in self.pod_ip else self.pod_ip
+        return f"http://{host}:{self.port}" if host else ""
 
     @property
     def namespace_list(self) -> tuple[str, ...]:

@@ -45,8 +45,10 @@ def cluster(name: str = "shop", **spec: Any) -> Manifest:
 
 
 def worker(name: str = "default", **fields: Any) -> dict[str, Any]:
-    """A worker group of one pod with two slots for all queues of the example application."""
-    return {"name": name, "queues": QUEUES, "replicas": 1, "concurrency": 2, **fields}
+    """A worker group of one pod, unless it scales, with two slots for all queues of the example application."""
+    scales = "autoscaling" in fields or "externalScaling" in fields
+    size = {} if scales else {"replicas": 1}
+    return {"name": name, "queues": QUEUES, **size, "concurrency": 2, **fields}
 
 
 def producer(cluster_name: str, *, env: list[dict[str, Any]] | None, with_ledger: bool) -> list[Manifest]:

@@ -9,7 +9,7 @@ from tests.e2e.conftest import QuickStart
 from tests.e2e.space import identities
 from tests.e2e.until import until
 
-CONDITIONS = {"Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "Paused"}
+CONDITIONS = {"Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive", "Paused"}
 
 
 def test_every_condition_speaks_of_the_current_generation(quick_start: QuickStart) -> None:
@@ -17,7 +17,8 @@ def test_every_condition_speaks_of_the_current_generation(quick_start: QuickStar
     conditions = {found["type"]: found for found in cluster["status"]["conditions"]}
     assert conditions.keys() == CONDITIONS
     assert {found["observedGeneration"] for found in conditions.values()} == {cluster["metadata"]["generation"]}
-    assert {name for name, found in conditions.items() if found["status"] == "True"} == CONDITIONS - {"Paused"}
+    true = {name for name, found in conditions.items() if found["status"] == "True"}
+    assert true == CONDITIONS - {"AutoscalingActive", "Paused"}
 
 
 def test_a_task_runs(quick_start: QuickStart) -> None:
@@ -38,7 +39,7 @@ def test_a_chord_runs(quick_start: QuickStart) -> None:
 
 def test_kubectl_shows_the_state_in_columns(quick_start: QuickStart) -> None:
     header, line = quick_start.space.kubectl("get", "celeryclusters").splitlines()
-    assert header.split() == ["NAME", "READY", "WORKERS", "BEAT", "BROKER", "AGE"]
+    assert header.split() == ["NAME", "READY", "WORKERS", "BEAT", "BROKER", "BACKLOG", "AGE"]
     assert line.split()[:5] == ["quickstart", "True", "2/2", "Running", "Reachable"]
 
 

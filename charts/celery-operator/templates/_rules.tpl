@@ -24,7 +24,8 @@ Secrets can be read one at a time by their names; they are never listed or watch
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  # Patched alone are annotations of autoscaled groups' pods: who is drained, and who is to go first.
+  verbs: [list, watch, patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, delete]

@@ -36,6 +36,7 @@ PRINTER_COLUMNS: tuple[Schema, ...] = (
     {"name": "Workers", "type": "string", "jsonPath": ".status.summary.workers"},
     {"name": "Beat", "type": "string", "jsonPath": ".status.summary.beat"},
     {"name": "Broker", "type": "string", "jsonPath": ".status.summary.broker"},
+    {"name": "Backlog", "type": "string", "jsonPath": ".status.summary.backlog"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     {
         "name": "Reason",
@@ -150,8 +151,11 @@ def _translate_bounds(source: Mapping[str, Any], out: Schema) -> None:
 def _translate_children(
     source: Mapping[str, Any], out: Schema, models: Mapping[str, Schema], parents: tuple[str, ...]
 ) -> None:
-    """Properties, map values and list items. Unknown keys are pruned by the server, never forbidden here."""
-    if "properties" in source:
+    """Properties, map values and list items. Unknown keys are pruned by the server, never forbidden here.
+
+    A model without fields has no `properties`: the API server does not give empty ones back.
+    """
+    if source.get("properties"):
         out["properties"] = {name: _translate(child, models, parents) for name, child in source["properties"].items()}
     elif isinstance(source.get("additionalProperties"), Mapping):
         out["additionalProperties"] = _translate(source["additionalProperties"], models, parents)

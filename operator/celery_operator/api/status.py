@@ -39,6 +39,14 @@ class WorkerGroupStatus(ApiModel):
     """Pods that exist."""
     ready: Annotated[int, Field(ge=0)]
     """Pods that are Ready."""
+    draining: Annotated[int, Field(ge=0)] | None = None
+    """Pods that take no more tasks, because they are to be removed when they have nothing left to do."""
+    slots: Annotated[int, Field(ge=0)] | None = None
+    """Tasks that the group's pods can run at a time, in coarse steps; absent where nobody knows."""
+    busy: Annotated[int, Field(ge=0)] | None = None
+    """Slots in use, in coarse steps; absent where nobody knows."""
+    backlog: Annotated[int, Field(ge=0)] | None = None
+    """Tasks that wait in the group's queues and may run now, in coarse steps; absent where nobody knows."""
 
 
 class Summary(ApiModel):
@@ -50,6 +58,8 @@ class Summary(ApiModel):
     """Running, Starting or None."""
     broker: Annotated[str, Field(max_length=63)] = ""
     """Reachable, Unreachable or Unknown."""
+    backlog: Annotated[str, Field(max_length=63)] = ""
+    """Tasks that wait in the queues of all groups and may run now, in coarse steps; Unknown where nobody can tell."""
 
 
 class CeleryClusterStatus(ApiModel):
@@ -58,10 +68,14 @@ class CeleryClusterStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status was computed for."""
     conditions: Annotated[list[Condition], Field(max_length=32), list_map("type")] | None = None
-    """Ready, SpecValid, BrokerReachable, WorkersAvailable, BeatRunning and Paused; all set from the first pass on."""
+    """Ready, SpecValid, BrokerReachable, WorkersAvailable, BeatRunning, AutoscalingActive and Paused; all set from the
+    first pass on."""
     workers: Annotated[list[WorkerGroupStatus], Field(max_length=100), list_map("name")] | None = None
     """The worker groups as observed."""
     warnings: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] | None = None
     """What may hurt later; nothing here stops anything from running."""
+    load_time: DateTime | None = None
+    """When slots, busy and backlog were last written: when they have changed, and at most every 30 s. Metrics have
+    them to the second."""
     summary: Summary | None = None
     """The state in a word each, for `kubectl get`."""

@@ -170,8 +170,10 @@ def _values(schema: Schema) -> Iterator[str]:
 
 
 def _sizes(schema: Schema) -> Iterator[str]:
-    """Maps with fixed properties have a size; free-form parts cannot be looked into by CEL."""
+    """Maps with fixed properties have a size, also none at all; free-form parts cannot be looked into by CEL."""
     if schema.get("x-kubernetes-preserve-unknown-fields") or "properties" in schema or "enum" in schema:
+        return
+    if schema.get("type") == "object" and "additionalProperties" not in schema:
         return
     size = "maxLength" if schema.get("x-kubernetes-int-or-string") else _SIZES.get(str(schema.get("type")))
     if size is not None and size not in schema and schema.get("format") not in ("date-time", "date"):

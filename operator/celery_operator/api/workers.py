@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from celery_operator.api.autoscaling import Autoscaling, ExternalScaling
 from celery_operator.api.model import LIST_ATOMIC, LIST_SET, ApiModel, Cel, SchemaExtra, rules
 from celery_operator.api.pod import Argument, LogLevel, PodTemplate, Resources
 from celery_operator.api.probes import Probes
@@ -118,6 +119,15 @@ class WorkerGroup(ApiModel):
                 "!has(self.pool) || self.pool == 'prefork'",
                 "shutdown.mode Requeue needs the prefork pool: others cannot end a single task; use Drain",
             ),
+            Cel(
+                "[has(self.replicas), has(self.autoscaling), has(self.externalScaling)].filter(x, x).size() <= 1",
+                "one writer for the number of pods: set only one of replicas, autoscaling and externalScaling",
+            ),
+            Cel(
+                "!has(self.autoscaling) || !has(self.probes) || !has(self.probes.disabled) || !self.probes.disabled",
+                "autoscaling asks workers over the probe port whether they are idle; remove probes.disabled, or choose "
+                "another port with probes.port",
+            ),
         )
     )
     name: Name
@@ -125,7 +135,11 @@ class WorkerGroup(ApiModel):
     queues: Annotated[list[QueueName], Field(min_length=1, max_length=64), LIST_SET] | None = None
     """The queues that the group consumes; the application's default queue when absent."""
     replicas: Annotated[int, Field(ge=0, le=100000)] | None = None
-    """Number of pods; 1 when absent."""
+    """Number of pods; 1 when absent and nothing else sets it."""
+    autoscaling: Autoscaling | None = None
+    """Lets the operator set the number of pods by the load. Name the queues of such a group."""
+    external_scaling: ExternalScaling | None = None
+    """{}: an HPA, KEDA or somebody else sets the number of pods on the Deployment, and the operator never does."""
     concurrency: Concurrency | None = None
     """Tasks that a pod runs at a time. When absent, the CPU limit in resources rounded up, else the CPU request, else
     1; auto: the same, but read by the worker itself from what its container really has. Never the node's number of

@@ -9,26 +9,29 @@ from celery_operator.api.rollout import DisruptionBudget
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import names
 from celery_operator.desired.metadata import child_metadata, selector
-from celery_operator.desired.worker_deployment import COMPONENT, replicas
+from celery_operator.desired.worker_deployment import COMPONENT, most_replicas
 
 _DEFAULT_MAX_UNAVAILABLE: Final = "25%"
 """Rounded up by Kubernetes: one pod of two to four."""
 
 
 def wanted(group: WorkerGroup) -> bool:
-    """Whether the group has a budget. By itself a group of one pod has none: it would block every node drain."""
+    """Whether the group has a budget. By itself a group of one pod has none: it would block every node drain.
+
+    What counts is the most pods that it may have. The budget itself is a percentage, which follows the number of pods.
+    """
     budget = group.disruption_budget or DisruptionBudget()
     if budget.disabled:
         return False
-    return replicas(group) > 1 or budget.max_unavailable is not None or budget.min_available is not None
+    most = most_replicas(group)
+    return most is None or most > 1 or budget.max_unavailable is not None or budget.min_available is not None
 
 
-def evictable(group: WorkerGroup) -> int:
-    """Pods that may be missing at a time when all are healthy, as Kubernetes counts: percentages are rounded up.
+def evictable(group: WorkerGroup, pods: int) -> int:
+    """How many of so many pods may be missing when all are healthy, as Kubernetes counts: percentages are rounded up.
 
     All of them where the group has no budget (kubernetes/pkg/controller/disruption, getExpectedPodCount).
     """
-    pods = replicas(group)
     if not wanted(group):
         return pods
     budget = group.disruption_budget or DisruptionBudget()

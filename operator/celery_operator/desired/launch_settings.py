@@ -23,6 +23,9 @@ MINGLE_OFF: Final = "off"
 MINGLE_PODS: Final = 50
 """Worker pods up to which a new one asks all others for their revoked tasks: N starts cost N x N messages."""
 
+TRANSPORT_OPTIONS: Final = "broker_transport_options"
+"""Celery's setting; spec.broker.transportOptions is its field."""
+
 PROTOCOL: Final = 1
 PROBE_PORT: Final = 9540
 MAX_BYTES: Final = 120_000
@@ -69,6 +72,26 @@ def beat(cluster: CeleryCluster, settings: Beat) -> dict[str, Any]:
             "schedule": [_entry(entry) for entry in settings.schedule or []],
         },
     }
+
+
+def config(spec: CeleryClusterSpec) -> dict[str, Any]:
+    """spec.config, with broker.transportOptions under Celery's name for them."""
+    settings = spec.config or {}
+    options = spec.broker.transport_options
+    return settings if options is None else {**settings, TRANSPORT_OPTIONS: options}
+
+
+def transport_options(spec: CeleryClusterSpec) -> dict[str, Any]:
+    """What the spec says about the broker's transport, wherever it says so: for workers, beat and our own readings."""
+    for name, value in config(spec).items():
+        if names_transport_options(name):
+            return value if isinstance(value, dict) else {}
+    return {}
+
+
+def names_transport_options(setting: str) -> bool:
+    """Whether the name of a setting, as users may write it, stands for broker_transport_options."""
+    return setting.lower().replace(".", "_").removeprefix("celery_") == TRANSPORT_OPTIONS
 
 
 def render(settings: dict[str, Any]) -> str:
@@ -141,12 +164,11 @@ def visibility_timeout(spec: CeleryClusterSpec) -> int | None:
     return max(_LEAST_VISIBILITY_SECONDS, least_visibility_timeout(spec))
 
 
-def mingle(spec: CeleryClusterSpec, group: WorkerGroup) -> str:
-    """Whether a worker of the group mingles: as asked, else as long as the fleet is small."""
+def mingle(group: WorkerGroup, pods: int) -> str:
+    """Whether a worker of the group mingles: as asked, else as long as the fleet, of so many pods, is small."""
     if group.mingle not in (None, "Auto"):
         return MINGLE_ON if group.mingle == "Enabled" else MINGLE_OFF
-    fleet = sum(1 if other.replicas is None else other.replicas for other in spec.workers)
-    return MINGLE_ON if fleet <= MINGLE_PODS else MINGLE_OFF
+    return MINGLE_ON if pods <= MINGLE_PODS else MINGLE_OFF
 
 
 def mingle_follows(group: WorkerGroup) -> bool:
@@ -172,7 +194,7 @@ def _common(cluster: CeleryCluster, component: str) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "cluster": cluster.metadata.name,
         "component": component,
-        "config": cluster.spec.config or {},
+        "config": config(cluster.spec),
         "taskDelivery": cluster.spec.task_delivery or "AtMostOnce",
         "visibilityTimeoutSeconds": visibility_timeout(cluster.spec),
     }

@@ -27,7 +27,10 @@ _DO_NOT_DISRUPT: Final = {
 
 
 def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings) -> dict[str, Any]:
-    """The Deployment with its replicas; the plan decides who sends them. Raises MergeError (see pod.template)."""
+    """The Deployment with the replicas that it begins with; the plan decides who sends which number afterwards.
+
+    Raises MergeError (see pod.template).
+    """
     cluster_name = cluster.metadata.name
     name = names.worker(cluster_name, group.name)
     template = pod.template(cluster, _container(cluster, group, name, surroundings), name, surroundings)
@@ -46,7 +49,7 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
             },
         ),
         "spec": {
-            "replicas": replicas(group),
+            "replicas": initial_replicas(group),
             "progressDeadlineSeconds": progress_deadline(cluster.spec, group),
             "selector": {"matchLabels": selector(cluster, COMPONENT, group.name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(group.strategy)},
@@ -55,9 +58,42 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
     }
 
 
-def replicas(group: WorkerGroup) -> int:
-    """Pods that the group wants."""
+def replicas(group: WorkerGroup) -> int | None:
+    """The number of pods that the spec gives; None where it follows the load or is somebody else's."""
+    if group.autoscaling is not None or group.external_scaling is not None:
+        return None
     return 1 if group.replicas is None else group.replicas
+
+
+def owns_replicas(group: WorkerGroup) -> bool:
+    """Whether the spec alone says how many pods there are, so that any other number is drift."""
+    return replicas(group) is not None
+
+
+def initial_replicas(group: WorkerGroup) -> int:
+    """What the Deployment is created with: afterwards the load or somebody else decides, where the spec does not."""
+    if group.autoscaling is not None:
+        return group.autoscaling.min_replicas
+    number = replicas(group)
+    return 1 if number is None else number
+
+
+def most_replicas(group: WorkerGroup) -> int | None:
+    """The most pods that the group may have; None where somebody else scales it, to a number unknown here."""
+    return group.autoscaling.max_replicas if group.autoscaling is not None else replicas(group)
+
+
+def least_replicas(group: WorkerGroup) -> int:
+    """The fewest pods that the group may be given; 0 where somebody else scales it."""
+    if group.autoscaling is not None:
+        return group.autoscaling.min_replicas
+    return replicas(group) or 0
+
+
+def most_pods(spec: CeleryClusterSpec) -> int:
+    """Worker pods that the cluster may have. A group that somebody else scales counts as one: nobody here knows."""
+    numbers = (most_replicas(group) for group in spec.workers)
+    return sum(1 if number is None else number for number in numbers)
 
 
 def progress_deadline(spec: CeleryClusterSpec, group: WorkerGroup) -> int:
@@ -84,7 +120,7 @@ def _container(cluster: CeleryCluster, group: WorkerGroup, name: str, surroundin
         pod_template=group.pod_template,
         grace_seconds=launch_settings.grace_period(cluster.spec, group),
         probes=group.probes,
-        mingle=launch_settings.mingle(cluster.spec, group) if kept is None else kept.mingle,
+        mingle=launch_settings.mingle(group, most_pods(cluster.spec)) if kept is None else kept.mingle,
         annotations=_DO_NOT_DISRUPT if budget is not None and budget.do_not_disrupt else {},
     )
 

@@ -24,6 +24,8 @@ from celery_operator.kube.objects import LEASE, Manifest, ObjectRef
 logger = logging.getLogger(__name__)
 
 FIELD_MANAGER: Final = "celery-operator-lease"
+ADDRESS_ANNOTATION: Final = "celery-operator.dev/address"
+"""On the Lease: the base URL of the holder's web server."""
 _TRY_TIMEOUT: Final = 5.0
 """Seconds for one attempt: two of them fit into the renewal deadline."""
 _RELEASE_TIMEOUT: Final = 0.9
@@ -34,13 +36,17 @@ _JITTER: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRecord:
-    """What one read of the Lease says. `holder` is empty after a release; `duration` is in seconds."""
+    """What one read of the Lease says. `holder` is empty after a release; `duration` is in seconds.
+
+    `address` is where the holder can be asked, as it says itself; empty where it does not.
+    """
 
     holder: str
     duration: float
     renew_time: str
     transitions: int
     resource_version: str
+    address: str = ""
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -51,6 +57,7 @@ class LeaseRecord:
             renew_time=spec.get("renewTime") or "",
             transitions=int(spec.get("leaseTransitions") or 0),
             resource_version=manifest["metadata"]["resourceVersion"],
+            address=(manifest["metadata"].get("annotations") or {}).get(ADDRESS_ANNOTATION) or "",
         )
 
     def free_for(self, identity: str, *, unchanged_for: float) -> bool:
@@ -69,7 +76,7 @@ class LeaseElector:
     (a pod's name does): then a restarted leader does not wait for its own Lease to run out.
     `on_started` and `on_lost` are awaited between renewals and must return within a second; `on_lost` is called
     when leadership was lost unasked, not on stop. Their exceptions end `run`. `client` must be one of its own,
-    without a `may_write` that asks this elector.
+    without a `may_write` that asks this elector. `address` is what the others are told while this one holds the Lease.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class LeaseElector:
         namespace: str,
         name: str,
         identity: str,
+        address: str = "",
         lease_duration: float = 15.0,
         renew_deadline: float = 10.0,
         retry_period: float = 2.0,
@@ -93,6 +101,7 @@ class LeaseElector:
         self._client = client
         self._ref = ObjectRef(kind=LEASE, namespace=namespace, name=name)
         self._identity = identity
+        self._address = address
         self._lease_duration = lease_duration
         self._renew_deadline = renew_deadline
         self._retry_period = retry_period
@@ -116,6 +125,11 @@ class LeaseElector:
     def holder(self) -> str:
         """Who held the Lease when it was last read; empty for nobody or not yet known."""
         return self._record.holder if self._record else ""
+
+    @property
+    def holder_address(self) -> str:
+        """Where another process that holds the Lease can be asked; empty where none does, or none says so."""
+        return self._record.address if self._record and self._record.holder not in ("", self._identity) else ""
 
     def holds(self) -> bool:
         """Whether a write is safe now: the Lease is ours and its last renewal began < renew_deadline ago."""
@@ -216,7 +230,7 @@ class LeaseElector:
         return {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
-            "metadata": {"namespace": self._ref.namespace, "name": self._ref.name},
+            "metadata": {"namespace": self._ref.namespace, "name": self._ref.name, **self._annotations()},
             "spec": {**self._held_now(), "acquireTime": _micro_time(), "leaseTransitions": 0},
         }
 
@@ -224,7 +238,10 @@ class LeaseElector:
         spec = self._held_now()
         if record.holder != self._identity:
             spec |= {"acquireTime": _micro_time(), "leaseTransitions": record.transitions + 1}
-        return {"metadata": {"resourceVersion": record.resource_version}, "spec": spec}
+        return {"metadata": {"resourceVersion": record.resource_version, **self._annotations()}, "spec": spec}
+
+    def _annotations(self) -> Manifest:
+        return {"annotations": {ADDRESS_ANNOTATION: self._address}} if self._address else {}
 
     def _held_now(self) -> Manifest:
         # The field is an integer; rounding up is the safe side for everybody who waits for it.

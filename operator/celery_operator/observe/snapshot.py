@@ -22,6 +22,25 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodMark:
+    """Annotations that a pod should have; None removes one. ``uid`` guards against another pod of the name."""
+
+    uid: str
+    annotations: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the autoscaler wants the pass to write for a group."""
+
+    replicas: int
+    resource_version: str | None = None
+    """The Deployment's, when replicas are lowered: the conditions were looked at in that one and no later one."""
+    marks: Mapping[str, PodMark] = field(default_factory=dict)
+    """By pod's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A CeleryCluster and what surrounds it at one moment."""
 
@@ -37,3 +56,5 @@ class Snapshot:
     """The managed Redis' Secret without its data."""
     applied: Mapping[tuple[ObjectRef, str], Applied] = field(default_factory=dict)
     """By object and field manager; empty after a start of the operator."""
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    """By worker group, of those that are autoscaled and were looked at."""

@@ -12,12 +12,12 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import following, managed_redis
 from celery_operator.desired.following import Kept
 from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import ApiError, Conflict, Invalid
+from celery_operator.kube.errors import ApiError, Conflict, Invalid, NotFound
 from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Manifest, ObjectRef
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.snapshot import Applied
-from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Delete, Plan
+from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Delete, Mark, Plan
 
 _LOG = logging.getLogger(__name__)
 _PASSWORD_BYTES: Final = 24
@@ -85,6 +85,7 @@ class Applier:
             applied = await self._write(step)
             if applied is not None:
                 memory[step.ref, step.manager] = applied
+        await asyncio.gather(*map(self._mark, plan.marks))
         await self._delete(plan.deletes)
         return False
 
@@ -118,6 +119,9 @@ class Applier:
                 result = await self._client.apply(_bound(step, self._cache), field_manager=step.manager)
         except Conflict:
             await self._check(step)
+            if step.resource_version is not None:
+                _LOG.info("%s changed since it was looked at; its scale-in is decided again", step.ref)
+                return None
             raise
         _LOG.info("%s %s", "created" if creates else "applied", step.ref, extra={"manager": step.manager})
         owned = True
@@ -131,6 +135,16 @@ class Applier:
         if not owned:
             return None
         return Applied(desired=step.desired, live=live_digest(result), follows=_follows(result))
+
+    async def _mark(self, mark: Mark) -> None:
+        """Annotate a pod, unless it is gone or another one."""
+        metadata = {"uid": mark.mark.uid, "annotations": dict(mark.mark.annotations)}
+        try:
+            result = await self._client.merge_patch(mark.ref, {"metadata": metadata}, field_manager=FIELD_MANAGER)
+        except (NotFound, Conflict, Invalid) as error:
+            _LOG.info("%s was not marked: %s", mark.ref, error)
+            return
+        self._cache.put({**result, "apiVersion": mark.ref.kind.api_version, "kind": mark.ref.kind.kind})
 
     async def _check(self, step: Apply) -> None:
         """After a refusal: raise _Outdated when it was only about another object than the plan meant."""
@@ -172,7 +186,10 @@ def _bound(step: Apply, cache: ObjectCache | None = None) -> Manifest:
     uid = step.uid
     if uid is None and cache is not None:
         uid = _uid(cache.get(step.ref))  # created a moment ago, by this very plan
-    return step.manifest if uid is None else {**step.manifest, "metadata": {**step.manifest["metadata"], "uid": uid}}
+    bound = {} if uid is None else {"uid": uid}
+    if step.resource_version is not None:
+        bound["resourceVersion"] = step.resource_version
+    return {**step.manifest, "metadata": {**step.manifest["metadata"], **bound}}
 
 
 def _follows(live: Manifest) -> Kept | None:

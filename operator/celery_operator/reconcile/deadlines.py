@@ -63,7 +63,7 @@ def is_cut(pod: Manifest) -> bool:
 def _find(pods: Iterable[Manifest]) -> Iterator[Deadline]:
     for pod in pods:
         metadata, status = pod["metadata"], pod.get("status") or {}
-        host, port = status.get("podIP"), _probe_port(pod)
+        host, port = status.get("podIP"), probe_port(pod)
         worker = (metadata.get("labels") or {}).get(COMPONENT_LABEL) == COMPONENT
         if not worker or not is_cut(pod) or host is None or port is None or status.get("phase") in _ENDED:
             continue
@@ -77,7 +77,7 @@ def _find(pods: Iterable[Manifest]) -> Iterator[Deadline]:
         )
 
 
-def _probe_port(pod: Manifest) -> int | None:
+def probe_port(pod: Manifest) -> int | None:
     """The port of the runtime's HTTP server; None where probes are disabled, and with them the server."""
     for container in pod["spec"].get("containers") or []:
         for port in container.get("ports") or []:

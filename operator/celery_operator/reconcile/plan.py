@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from celery_operator.desired import children, connections, following, names
 from celery_operator.desired.beat_statefulset import COMPONENT
 from celery_operator.desired.digest import digest
-from celery_operator.desired.metadata import REFERENCES_HASH_ANNOTATION, RETAINED_ANNOTATION, TEMPLATE_HASH_ANNOTATION
+from celery_operator.desired.metadata import (
+    GROUP_LABEL,
+    REFERENCES_HASH_ANNOTATION,
+    RETAINED_ANNOTATION,
+    TEMPLATE_HASH_ANNOTATION,
+)
 from celery_operator.desired.pod import Surroundings
 from celery_operator.desired.runtime_configmap import live_volume
 from celery_operator.desired.strategic_merge import MergeError
+from celery_operator.desired.worker_deployment import owns_replicas
 from celery_operator.kube.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -27,7 +33,7 @@ from celery_operator.kube.objects import (
     ObjectRef,
 )
 from celery_operator.observe.cache import live_digest
-from celery_operator.observe.snapshot import Snapshot
+from celery_operator.observe.snapshot import PodMark, Snapshot, Target
 from celery_operator.reconcile import problems, rollout, strangers
 from celery_operator.reconcile.rollout import template_hash
 from celery_operator.reconcile.strangers import Stranger, owned
@@ -62,6 +68,26 @@ class Apply:
     ref: ObjectRef
     manager: str
     desired: str
+    resource_version: str | None = None
+    """The live object's, where the write is right for that one and no later one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Annotations of a pod to set and (None) to remove. One that is gone by then needs none."""
+
+    ref: ObjectRef
+    mark: PodMark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """A group that scales by its load and gets another number of pods; ``ref`` is its Deployment."""
+
+    group: str
+    ref: ObjectRef
+    before: int
+    after: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +103,8 @@ class Plan:
     """What a pass will do. Everything is tried as a dry run before anything is written."""
 
     applies: tuple[Apply, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    """Written after the applies: a pod that is to go gets its mark in a pass before the number is lowered."""
     deletes: tuple[Delete, ...] = ()
     create_redis_secret: bool = False
     blocked: Blocked | None = None
@@ -88,6 +116,7 @@ class Plan:
     """A change of beat's pods that waits for the workers; it is tried as a dry run with the rest."""
     waits_for: tuple[str, ...] = ()
     """What the withheld change waits for, in words."""
+    scaled: tuple[Scaled, ...] = ()
     references_changed: bool = False
     """Pods are replaced because the data of a Secret or ConfigMap changed that they read at their start."""
     held: bool = False
@@ -97,7 +126,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is to be written."""
-        return not (self.applies or self.deletes or self.create_redis_secret)
+        return not (self.applies or self.marks or self.deletes or self.create_redis_secret)
 
 
 def make(snapshot: Snapshot) -> Plan:
@@ -108,20 +137,33 @@ def make(snapshot: Snapshot) -> Plan:
     cluster = snapshot.cluster
     found = problems.find(cluster)
     if found:
-        return Plan(blocked=Blocked(reason="InvalidSpec", problems=found))
+        return _only_scale(snapshot, Blocked(reason="InvalidSpec", problems=found))
     if cluster.spec.paused:
         return Plan(held=_changes_wait(snapshot))
     if snapshot.missing_references:
         lines = snapshot.missing_references
-        return Plan(blocked=Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
+        return _only_scale(snapshot, Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
     stranger = _strange_secret(snapshot)
     if stranger is not None:
         return _with_strangers(Plan(), [stranger])
     try:
         desired = _desired(snapshot)
     except MergeError as error:
-        return Plan(blocked=Blocked(reason="InvalidSpec", problems=(str(error),)))
+        return _only_scale(snapshot, Blocked(reason="InvalidSpec", problems=(str(error),)))
     return _compare(snapshot, desired)
+
+
+def _only_scale(snapshot: Snapshot, blocked: Blocked) -> Plan:
+    """A blocked plan: what runs keeps running, and that includes scaling by its load."""
+    steps: list[Apply] = []
+    for group in snapshot.cluster.spec.workers:
+        name = names.worker(snapshot.cluster.metadata.name, group.name)
+        ref = ObjectRef(kind=DEPLOYMENT, namespace=snapshot.cluster.metadata.namespace, name=name)
+        target, live = snapshot.targets.get(group.name), snapshot.live.get(ref)
+        if target is not None and live is not None and owned(snapshot.cluster, live):
+            steps += _scale(snapshot, ref, {**live, "spec": {"replicas": target.replicas}}, live)
+    scaled = tuple(_scaled(snapshot, steps))
+    return Plan(blocked=blocked, applies=tuple(steps), marks=tuple(_marks(snapshot)), scaled=scaled)
 
 
 def _changes_wait(snapshot: Snapshot) -> bool:
@@ -162,7 +204,7 @@ def _current(snapshot: Snapshot) -> Surroundings:
 def _desired(snapshot: Snapshot) -> list[Manifest]:
     """The children, with what follows as it is for those of which nothing else changes: that alone rolls nothing."""
     current = _current(snapshot)
-    manifests = children.build(snapshot.cluster, current)
+    manifests = _build(snapshot, current)
     kept = {}
     for manifest in manifests:
         ref = ObjectRef.of(manifest)
@@ -176,7 +218,37 @@ def _desired(snapshot: Snapshot) -> list[Manifest]:
         if keep in (None, following.read(manifest["spec"]["template"])) or not _exists(snapshot, keep.volume):
             continue
         kept[ref.name] = keep
-    return children.build(snapshot.cluster, replace(current, kept=kept)) if kept else manifests
+    return _build(snapshot, replace(current, kept=kept)) if kept else manifests
+
+
+def _build(snapshot: Snapshot, surroundings: Surroundings) -> list[Manifest]:
+    """The children; a Deployment that scales by itself or by somebody else's hand keeps its number of pods."""
+    manifests = children.build(snapshot.cluster, surroundings)
+    for manifest in manifests:
+        target = _target(snapshot, manifest)
+        if manifest["kind"] != DEPLOYMENT.kind or _owns_replicas(snapshot, manifest):
+            continue
+        live = snapshot.live.get(ObjectRef.of(manifest))
+        if target is not None:
+            manifest["spec"]["replicas"] = target.replicas
+        elif live is not None and owned(snapshot.cluster, live):
+            manifest["spec"]["replicas"] = live["spec"].get("replicas", 1)
+    return manifests
+
+
+def _group(manifest: Manifest) -> str | None:
+    return (manifest["metadata"].get("labels") or {}).get(GROUP_LABEL)
+
+
+def _owns_replicas(snapshot: Snapshot, manifest: Manifest) -> bool:
+    """Whether the spec itself says how many pods a Deployment has."""
+    name = _group(manifest)
+    return all(owns_replicas(group) for group in snapshot.cluster.spec.workers if group.name == name)
+
+
+def _target(snapshot: Snapshot, manifest: Manifest) -> Target | None:
+    name = _group(manifest)
+    return None if name is None else snapshot.targets.get(name)
 
 
 def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:
@@ -222,10 +294,12 @@ def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
         now += _beat_repair(snapshot, next(manifest for manifest in mine if ObjectRef.of(manifest) == waits))
     plan = Plan(
         applies=tuple(now),
+        marks=tuple(_marks(snapshot)),
         deletes=tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ())),
         create_redis_secret=connections.wants_managed_redis(snapshot.cluster.spec) and snapshot.redis_secret is None,
         withheld=tuple(step for step in applies if step.ref == waits),
         waits_for=waits_for,
+        scaled=tuple(_scaled(snapshot, now)),
         references_changed=any(_references_changed(snapshot, step) for step in now),
     )
     return _with_strangers(plan, found)
@@ -304,23 +378,70 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
     if ref.kind != DEPLOYMENT:
         yield from _if_changed(snapshot, ref, manifest, live, FIELD_MANAGER)
         return
-    replicas = manifest["spec"]["replicas"]
-    scale = {
-        "apiVersion": manifest["apiVersion"],
-        "kind": manifest["kind"],
-        "metadata": {key: manifest["metadata"][key] for key in ("name", "namespace")},
-        "spec": {"replicas": replicas},
-    }
     if live is None:
         yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired="created")
-        yield Apply(manifest=scale, uid=None, ref=ref, manager=SCALE_MANAGER, desired=digest(replicas))
+        yield _scale_step(snapshot, ref, manifest, None)
         return
-    known = snapshot.applied.get((ref, SCALE_MANAGER))
-    if known is None or known.desired != digest(replicas) or live["spec"].get("replicas") != replicas:
-        uid = live["metadata"]["uid"]
-        yield Apply(manifest=scale, uid=uid, ref=ref, manager=SCALE_MANAGER, desired=digest(replicas))
+    yield from _scale(snapshot, ref, manifest, live)
     without = {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
     yield from _if_changed(snapshot, ref, without, live, FIELD_MANAGER)
+
+
+def _scale(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest) -> Iterator[Apply]:
+    """The scale manager's apply of the number of pods, where it needs one.
+
+    What somebody else scales is never applied; what scales by its load only when the number is to change, so that a
+    group that is handed over keeps its number.
+    """
+    replicas = manifest["spec"]["replicas"]
+    known = snapshot.applied.get((ref, SCALE_MANAGER))
+    unknown = known is None or known.desired != digest(replicas)
+    if live["spec"].get("replicas") != replicas or (unknown and _owns_replicas(snapshot, manifest)):
+        yield _scale_step(snapshot, ref, manifest, live)
+
+
+def _scale_step(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None) -> Apply:
+    replicas, target = manifest["spec"]["replicas"], _target(snapshot, manifest)
+    scale = {
+        "apiVersion": ref.kind.api_version,
+        "kind": ref.kind.kind,
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "spec": {"replicas": replicas},
+    }
+    return Apply(
+        manifest=scale,
+        uid=None if live is None else live["metadata"]["uid"],
+        ref=ref,
+        manager=SCALE_MANAGER,
+        desired=digest(replicas),
+        resource_version=None if live is None or target is None else target.resource_version,
+    )
+
+
+def _scaled(snapshot: Snapshot, steps: Iterable[Apply]) -> Iterator[Scaled]:
+    """What the applies change of groups that scale by their load."""
+    groups = {names.worker(snapshot.cluster.metadata.name, group): group for group in snapshot.targets}
+    for step in steps:
+        live = snapshot.live.get(step.ref)
+        if step.manager != SCALE_MANAGER or live is None or step.ref.name not in groups:
+            continue
+        before, after = live["spec"].get("replicas", 1), step.manifest["spec"]["replicas"]
+        if before != after:
+            yield Scaled(group=groups[step.ref.name], ref=step.ref, before=before, after=after)
+
+
+def _marks(snapshot: Snapshot) -> Iterator[Mark]:
+    """Annotations of pods that differ from what the autoscaler wants."""
+    namespace = snapshot.cluster.metadata.namespace
+    live = {pod["metadata"]["name"]: pod["metadata"] for pod in snapshot.pods}
+    for target in snapshot.targets.values():
+        for name, mark in target.marks.items():
+            found = live.get(name)
+            if found is None or found["uid"] != mark.uid:
+                continue
+            annotations = found.get("annotations") or {}
+            if any(annotations.get(key) != value for key, value in mark.annotations.items()):
+                yield Mark(ref=ObjectRef(kind=POD, namespace=namespace, name=name), mark=mark)
 
 
 def _if_changed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.scalars import quantity
@@ -17,8 +17,10 @@ from celery_operator.desired import (
     worker_deployment,
 )
 from celery_operator.reconcile import claimed_names, task_times
+from celery_operator.reconcile.autoscaling.policy import PROCESS_AUTOSCALE
 
-_BROKERS_WITHOUT_RESULTS: Final = ("amqp", "amqps", "pyamqp", "sqs")
+_RABBITMQ: Final = ("amqp", "amqps", "pyamqp")
+_BROKERS_WITHOUT_RESULTS: Final = (*_RABBITMQ, "sqs")
 _MOVE: Final = "move large values into the image"
 _LEAST_MEMORY: Final = 8 * 1024**2
 """Bytes that a bare Python interpreter takes."""
@@ -32,6 +34,7 @@ def find(cluster: CeleryCluster) -> tuple[str, ...]:
         *_no_result_backend(cluster),
         *_impossible_memory(cluster),
         *_impossible_times(cluster),
+        *_two_transport_options(cluster),
         *_too_large(cluster),
     )
 
@@ -42,6 +45,7 @@ def warnings(cluster: CeleryCluster) -> tuple[str, ...]:
         *_warnings(cluster),
         *_too_little_memory(cluster),
         *_endless_drains(cluster),
+        *_autoscaling(cluster),
         *task_times.warnings(cluster),
         *claimed_names.warnings(cluster),
     )
@@ -92,7 +96,8 @@ def _too_little_memory(cluster: CeleryCluster) -> Iterator[str]:
 def _endless_drains(cluster: CeleryCluster) -> Iterator[str]:
     """Budgets that allow no eviction, ever: a node drain asks again and again, and never ends."""
     for group in cluster.spec.workers:
-        if worker_deployment.replicas(group) == 0 or disruption_budget.evictable(group) > 0:
+        pods = worker_deployment.most_replicas(group)
+        if pods is None or pods == 0 or disruption_budget.evictable(group, pods) > 0:
             continue
         budget = group.disruption_budget
         least = budget is not None and budget.min_available is not None
@@ -115,9 +120,39 @@ def _impossible_times(cluster: CeleryCluster) -> Iterator[str]:
             yield f"spec.beat.schedule[{entry.name}].crontab: {wrong}"
 
 
+def _two_transport_options(cluster: CeleryCluster) -> Iterator[str]:
+    """One of the two would silently lose."""
+    if cluster.spec.broker.transport_options is None:
+        return
+    for name in cluster.spec.config or {}:
+        if launch_settings.names_transport_options(name):
+            yield (
+                f"spec.config[{name}]: spec.broker.transportOptions is set too, and stands for the same setting; move "
+                "everything there"
+            )
+
+
+def _autoscaling(cluster: CeleryCluster) -> Iterator[str]:
+    """What keeps the load from being told right."""
+    for group in cluster.spec.workers:
+        if group.autoscaling is None:
+            continue
+        name = f"worker group {group.name!r}"
+        if any(argument.partition("=")[0] == PROCESS_AUTOSCALE for argument in group.extra_args or []):
+            yield (
+                f"{name}: {PROCESS_AUTOSCALE} in extraArgs changes the slots inside each pod while autoscaling counts "
+                f"each pod's most slots; remove {PROCESS_AUTOSCALE} and set concurrency"
+            )
+        if not group.queues:
+            yield (
+                f"{name}: autoscaling without queues looks at the queue of task_default_queue in spec.config, else at "
+                "celery; if the application's own code names others, the group is never scaled by them: set queues"
+            )
+
+
 def _too_large(cluster: CeleryCluster) -> Iterator[str]:
     """Linux hands a process no environment string of 128 KiB, so such a pod could never start."""
-    common = len(launch_settings.render(cluster.spec.config or {}).encode())
+    common = len(launch_settings.render(launch_settings.config(cluster.spec)).encode())
     if common > launch_settings.MAX_BYTES:
         limit = launch_settings.MAX_BYTES
         yield f"spec.config: {common} bytes, and at most {limit} fit into a pod's environment; {_MOVE}"
@@ -145,12 +180,40 @@ def _warnings(cluster: CeleryCluster) -> Iterator[str]:
         )
     for field, url in (
         ("spec.broker.url", spec.broker.url),
+        ("spec.broker.management.url", spec.broker.management.url if spec.broker.management else None),
         ("spec.resultBackend.url", spec.result_backend.url if spec.result_backend else None),
     ):
         if url is not None and _has_password(url):
             yield f"{field} holds a password in plain text; put the URL into a Secret and use urlFrom"
+    if _holds_password(spec.broker.transport_options):
+        yield (
+            "spec.broker.transportOptions holds a password in plain text, for everybody to see who may read the "
+            "CeleryCluster; leave it to the application's own broker_transport_options, read from a Secret"
+        )
+    if spec.broker.management is not None and _scheme(spec.broker.url) not in ("", *_RABBITMQ):
+        yield (
+            f"spec.broker.management is RabbitMQ's, and the broker's URL begins with {_scheme(spec.broker.url)}; "
+            "remove it"
+        )
     if spec.broker.redis is not None and spec.broker.redis.storage is None:
         yield "spec.broker.redis has no storage: waiting tasks are lost when its pod restarts; set redis.storage"
+
+
+def _scheme(url: str | None) -> str:
+    """What a broker's URL begins with; empty where it stands in a Secret."""
+    return (url or "").partition("://")[0]
+
+
+def _holds_password(options: Any) -> bool:
+    """Whether a password stands anywhere in such settings."""
+    if isinstance(options, list):
+        return any(map(_holds_password, options))
+    if not isinstance(options, dict):
+        return False
+    return any(
+        (isinstance(value, str) and name.lower().endswith("password")) or _holds_password(value)
+        for name, value in options.items()
+    )
 
 
 def _has_password(url: str) -> bool:

@@ -22,10 +22,12 @@ from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.references import Readings, ReferenceReader
-from celery_operator.observe.snapshot import Snapshot
+from celery_operator.observe.snapshot import Snapshot, Target
 from celery_operator.reconcile import deadlines
 from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.apply import AppliedMemory, Applier, Rejected
+from celery_operator.reconcile.autoscaling.document import explain
+from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.plan import FIELD_MANAGER, Blocked, Plan
 from celery_operator.reconcile.status import build as status_building
@@ -51,6 +53,15 @@ _ROTATED: Final = (
 )
 _UNKNOWN_SOURCE: Final = "a Secret or ConfigMap"
 """Where the change happened before this process looked for the first time."""
+
+
+class Scaler(Protocol):
+    """The autoscaler as a pass sees it."""
+
+    def watch(self, key: ClusterKey, cluster: CeleryCluster) -> None: ...
+    def forget(self, key: ClusterKey) -> None: ...
+    def targets(self, key: ClusterKey) -> Mapping[str, Target]: ...
+    def views(self, key: ClusterKey) -> Mapping[str, GroupView]: ...
 
 
 class PassObserver(Protocol):
@@ -85,8 +96,10 @@ class Reconciler:
         broker: Callable[[ClusterKey], Reachability],
         references: ReferenceReader,
         messenger: Messenger,
+        scaler: Scaler,
         observer: PassObserver,
         now: Callable[[], datetime],
+        clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
         self._client = client
@@ -96,8 +109,10 @@ class Reconciler:
         self._broker = broker
         self._references = references
         self._messenger = messenger
+        self._scaler = scaler
         self._observer = observer
         self._now = now
+        self._clock = clock
         self._random = random
         self._waiting: set[ClusterKey] = set()
         self._memory = AppliedMemory()
@@ -119,6 +134,7 @@ class Reconciler:
             except ValidationError as error:
                 await self._write_invalid(manifest, error)
                 return None
+            self._scaler.watch(key, cluster)
             return await self._pass(manifest, cluster)
 
     def tell_deadlines(self, key: ClusterKey) -> None:
@@ -131,6 +147,7 @@ class Reconciler:
             self._messenger.forget(key)
         self._memory.forget(key)
         self._references.forget(key)
+        self._scaler.forget(key)
         self._waiting.discard(key)
 
     async def _pass(self, manifest: Manifest, cluster: CeleryCluster) -> float | None:
@@ -140,6 +157,7 @@ class Reconciler:
         plan, failure = outcome.plan, outcome.failure
         if failure is None:
             await self._tell_of(outcome, manifest)
+        await self._tell_of_scaling(plan, manifest)
         await self._write_status(manifest, self._view(cluster, plan, failure))
         if failure is not None:
             raise failure
@@ -187,6 +205,21 @@ class Reconciler:
                 action="RollOut",
             )
 
+    async def _tell_of_scaling(self, plan: Plan, manifest: Manifest) -> None:
+        """An Event for each group whose number was changed, with what it was decided from."""
+        views = self._scaler.views(ClusterKey.of_cluster(manifest))
+        for scaled in plan.scaled:
+            live = self._cache.get(scaled.ref)
+            if live is None or live["spec"].get("replicas") != scaled.after or scaled.group not in views:
+                continue
+            await self._events.record(
+                manifest,
+                type="Normal",
+                reason="ScaledUp" if scaled.after > scaled.before else "ScaledDown",
+                message=f"from {scaled.before} to {scaled.after} workers: {explain(views[scaled.group])}",
+                action="Scale",
+            )
+
     async def _observe(self, cluster: CeleryCluster, readings: Readings) -> Snapshot:
         """Everything that the plan needs. Children that the cache does not have are read: they may be strangers."""
         metadata = cluster.metadata
@@ -204,6 +237,7 @@ class Reconciler:
             references_hashes=readings.hashes,
             redis_secret=redis_secret,
             applied=dict(self._memory.of(key)),
+            targets=self._scaler.targets(key),
         )
         unknown = [ref for ref in planning.desired_refs(snapshot) if ref not in live]
         for ref, found in zip(unknown, await asyncio.gather(*map(self._client.get, unknown)), strict=True):
@@ -237,6 +271,8 @@ class Reconciler:
             leaving=plan.leaving,
             waits_for=plan.waits_for if plan.withheld else (),
             held=plan.held,
+            autoscaling=self._scaler.views(key),
+            now_monotonic=self._clock(),
             failure=None if failure is None else f"the API server refused a change: {failure}; trying again",
         )
 

@@ -124,25 +124,23 @@ def _short_rollout(spec: CeleryClusterSpec, group: WorkerGroup) -> Iterator[str]
 def _visibility(spec: CeleryClusterSpec) -> Iterator[str]:
     if not launch_settings.has_visibility_timeout(spec):
         return
-    asked = _visibility_timeout(spec.config or {})
+    asked = _visibility_timeout(launch_settings.transport_options(spec))
     least = launch_settings.least_visibility_timeout(spec)
     if asked is not None and asked < least:
+        path = "spec.config" if spec.broker.transport_options is None else "spec.broker.transportOptions"
         yield (
-            f"spec.config: the visibility timeout of {asked:g} s is shorter than the longest task and grace period "
+            f"{path}: the visibility timeout of {asked:g} s is shorter than the longest task and grace period "
             f"({least} s): Redis would deliver tasks that still run a second time; raise it or remove it"
         )
 
 
-def _visibility_timeout(config: dict[str, Any]) -> float | None:
-    for name, value in config.items():
-        if name.lower().replace(".", "_").removeprefix("celery_") == "broker_transport_options":
-            asked = value.get("visibility_timeout") if isinstance(value, dict) else None
-            return float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) else None
-    return None
+def _visibility_timeout(options: dict[str, Any]) -> float | None:
+    asked = options.get("visibility_timeout")
+    return float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) else None
 
 
 def _mingle(spec: CeleryClusterSpec) -> Iterator[str]:
-    fleet = sum(worker_deployment.replicas(group) for group in spec.workers)
+    fleet = worker_deployment.most_pods(spec)
     if fleet > launch_settings.MINGLE_PODS and any(launch_settings.mingle_follows(group) for group in spec.workers):
         yield (
             f"{fleet} worker pods are more than {launch_settings.MINGLE_PODS}, so new workers do not ask the others "

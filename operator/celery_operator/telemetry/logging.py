@@ -85,6 +85,8 @@ def configure(format: LogFormat = "json", level: str | int = "INFO", *, stream: 
     quiet = max(logging.WARNING, root.level)
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(quiet)
+    # A traceback for each lost connection; what it means is told as the reason why a broker cannot be read.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     logging.captureWarnings(True)
 
 

@@ -20,6 +20,8 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from celery_operator.telemetry.autoscaling import AutoscalingMetrics
+
 PREFIX: Final = "celery_operator_"
 
 _RUN_BUCKETS: Final = (
@@ -52,21 +54,22 @@ class Metrics:
         self._add_rollouts()
         self._add_workqueue()
         self._add_process()
+        self.autoscaling = AutoscalingMetrics(self, clock=clock)
 
     def _add_reconcile(self) -> None:
-        self.reconcile_total = self._counter("reconcile_total", "Reconcile passes by outcome.", "controller", "result")
-        self.reconcile_errors_total = self._counter(
+        self.reconcile_total = self.counter("reconcile_total", "Reconcile passes by outcome.", "controller", "result")
+        self.reconcile_errors_total = self.counter(
             "reconcile_errors_total", "Reconcile passes that failed and are tried again.", "controller"
         )
-        self.reconcile_time_seconds = self._histogram(
+        self.reconcile_time_seconds = self.histogram(
             "reconcile_time_seconds", "Duration of a reconcile pass.", _RUN_BUCKETS, "controller"
         )
-        self.api_requests_total = self._counter(
+        self.api_requests_total = self.counter(
             "api_requests_total",
             "Requests to the Kubernetes API; code 0 means that no answer came.",
             "verb", "kind", "code",
         )  # fmt: skip
-        self.api_request_seconds = self._histogram(
+        self.api_request_seconds = self.histogram(
             "api_request_seconds",
             "Duration of requests to the Kubernetes API.",
             _REQUEST_BUCKETS,
@@ -74,45 +77,45 @@ class Metrics:
         )  # fmt: skip
 
     def _add_rollouts(self) -> None:
-        self.references_changed_total = self._counter(
+        self.references_changed_total = self.counter(
             "references_changed_total",
             "Rollouts begun because the data of a Secret or ConfigMap changed that pods read at their start.",
         )
-        self.rollouts_held_total = self._counter(
+        self.rollouts_held_total = self.counter(
             "rollouts_held_total", "Changes of beat that had to wait until the workers were available with theirs."
         )
-        self.deadlines_told_total = self._counter(
+        self.deadlines_told_total = self.counter(
             "deadlines_told_total",
             "Terminating worker pods that were told of a shortened grace period, by result: told, refused, failed.",
             "result",
         )
 
     def _add_workqueue(self) -> None:
-        self.workqueue_depth = self._gauge("workqueue_depth", "Keys that are due and wait for a worker.", "name")
-        self.workqueue_adds_total = self._counter(
+        self.workqueue_depth = self.gauge("workqueue_depth", "Keys that are due and wait for a worker.", "name")
+        self.workqueue_adds_total = self.counter(
             "workqueue_adds_total", "Requests to run a key, before they are merged.", "name"
         )
-        self.workqueue_retries_total = self._counter(
+        self.workqueue_retries_total = self.counter(
             "workqueue_retries_total", "Runs scheduled again because the previous one failed.", "name"
         )
-        self.workqueue_queue_duration_seconds = self._histogram(
+        self.workqueue_queue_duration_seconds = self.histogram(
             "workqueue_queue_duration_seconds",
             "Time that a due key waited for a worker; the debounce time is not counted.",
             _RUN_BUCKETS,
             "name",
         )
-        self.workqueue_longest_running_seconds = self._gauge(
+        self.workqueue_longest_running_seconds = self.gauge(
             "workqueue_longest_running_seconds", "Age of the longest run in progress.", "name"
         )
 
     def _add_process(self) -> None:
-        self.leader_election_master_status = self._gauge(
+        self.leader_election_master_status = self.gauge(
             "leader_election_master_status", "1 while this process is the leader, else 0.", "name"
         )
-        self.event_loop_lag_seconds = self._histogram(
+        self.event_loop_lag_seconds = self.histogram(
             "event_loop_lag_seconds", "Delay of a one-second ticker: how long the loop was blocked.", _LAG_BUCKETS
         )
-        self.watch_last_event_age_seconds = self._gauge(
+        self.watch_last_event_age_seconds = self.gauge(
             "watch_last_event_age_seconds", "Time since the last event of a watched kind.", "kind"
         )
         ProcessCollector(registry=self.registry)
@@ -151,15 +154,18 @@ class Metrics:
         """Return what `kube.queue.KeyedQueue` takes as its `observer`, for the queue and controller `name`."""
         return QueueMetrics(self, name)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """Make and document a counter; names are without the prefix."""
         self._describe(name, "counter", labels, text)
         return Counter(PREFIX + name, text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """Make and document a gauge."""
         self._describe(name, "gauge", labels, text)
         return Gauge(PREFIX + name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+    def histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+        """Make and document a histogram."""
         self._describe(name, "histogram", labels, text)
         return Histogram(PREFIX + name, text, labels, buckets=tuple(buckets), registry=self.registry)
 

@@ -138,7 +138,9 @@ class OperatedWorkers(Workers):
             fields["shutdown"] = {"gracePeriod": f"{fleet.grace_seconds}s"}
         if fleet.shares_processes:
             fields["podTemplate"] = {"spec": {"shareProcessNamespace": True}}
-        return manifests.worker(replicas=replicas, concurrency=fleet.concurrency, pool=fleet.pool, **fields)
+        if "autoscaling" not in fields:
+            fields["replicas"] = replicas
+        return manifests.worker(concurrency=fleet.concurrency, pool=fleet.pool, **fields)
 
 
 class PlainWorkers(Workers):

@@ -223,6 +223,29 @@ def connection(path: str) -> list[Case]:
     ]
 
 
+def management(path: str) -> list[Case]:
+    """RabbitMQ's management API."""
+    return [
+        case(
+            path,
+            "cel",
+            [{"url": "http://rabbit:15672"}, {"urlFrom": minimal("urlFrom")}],
+            [{}, {"url": "http://rabbit:15672", "urlFrom": minimal("urlFrom")}],
+            "set exactly one of url or urlFrom",
+        ),
+        longest(f"{path}.url", 2048, lambda n: "http://".ljust(n, "a")),
+        case(f"{path}.url", "minLength", ["http://h"], [""]),
+        case(
+            f"{path}.url",
+            "pattern",
+            ["http://u:p@rabbit:15672", "https://h/api"],
+            ["rabbit:15672", "amqp://h", "HTTP://h", "http://h /"],
+        ),
+        *required(f"{path}.urlFrom", "secretKeyRef"),
+        *secret_key(f"{path}.urlFrom.secretKeyRef"),
+    ]
+
+
 def queue(path: str) -> list[Case]:
     """The name of a queue."""
     return [*text(path, 255), case(path, "pattern", ["high.priority-1_a"], ["a,b", "a b", "a\tb"])]

@@ -25,6 +25,9 @@ MINIMAL: dict[str, Any] = {
     "resourceFieldRef": {"resource": "limits.cpu"},
     "secretRef": {"name": "s"},
     "configMapRef": {"name": "c"},
+    "fallback": {"replicas": 1},
+    "autoscaling": {"minReplicas": 0, "maxReplicas": 1, "targetQueueLength": 1},
+    "broker": {"url": "redis://r"},
     "status.workers[]": {"name": "a", "desired": 1, "replicas": 1, "ready": 1},
     "conditions[]": {
         "type": "Ready",
@@ -36,7 +39,11 @@ MINIMAL: dict[str, Any] = {
 }
 """The smallest valid object at a path; the longest matching end of a path wins. Elsewhere it is `{}`."""
 
-EXCLUSIVE = {"spec.beat.schedule[].crontab": "every"}
+EXCLUSIVE = {
+    "spec.beat.schedule[].crontab": "every",
+    "spec.broker.urlFrom": "url",
+    "spec.broker.redis": "url",
+}
 """Fields that can only be set where another one of the minimal object is left out."""
 
 

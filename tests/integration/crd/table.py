@@ -10,9 +10,11 @@ from tests.integration.crd.cases import (
     connection,
     count_or_percent,
     duration,
+    entries,
     image,
     labels,
     longest,
+    management,
     one_of,
     pod_annotations,
     pod_template,
@@ -26,6 +28,7 @@ from tests.integration.crd.cases import (
     text,
 )
 from tests.integration.crd.objects import minimal
+from tests.integration.crd.table_autoscaling import AUTOSCALING
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
@@ -143,6 +146,8 @@ CONNECTIONS: list[Case] = [
         [{}, {"url": "amqp://h", "redis": {}}, {"url": "amqp://h", "urlFrom": SECRET}],
         "set exactly one of url, urlFrom or redis",
     ),
+    *management("spec.broker.management"),
+    entries("spec.broker.transportOptions", 64, "v"),
     *connection("spec.resultBackend"),
     case(
         "spec.resultBackend",
@@ -387,6 +392,11 @@ STATUS: list[Case] = [
     ),
     *required("status.workers[]", "name", "desired", "replicas", "ready"),
     longest("status.workers[].name", 63),
+    *(
+        found
+        for figure in ("draining", "slots", "busy", "backlog")
+        for found in between(f"status.workers[].{figure}", 0)
+    ),
     *between("status.workers[].desired", 0),
     *between("status.workers[].replicas", 0),
     *between("status.workers[].ready", 0),
@@ -395,6 +405,8 @@ STATUS: list[Case] = [
     longest("status.summary.workers", 63),
     longest("status.summary.beat", 63),
     longest("status.summary.broker", 63),
+    longest("status.summary.backlog", 63),
+    case("status.loadTime", "format", ["2026-01-02T03:04:05Z"], ["now", "2026-01-02"]),
 ]
 
-TABLE: tuple[Case, ...] = (*CLUSTER, *ENV, *CONNECTIONS, *WORKERS, *EXTRA_ARGS, *BEAT, *STATUS)
+TABLE: tuple[Case, ...] = (*CLUSTER, *ENV, *CONNECTIONS, *WORKERS, *AUTOSCALING, *EXTRA_ARGS, *BEAT, *STATUS)

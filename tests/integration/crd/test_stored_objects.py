@@ -100,7 +100,7 @@ def test_columns_of_kubectl_get(server: Server) -> None:
         {
             "status": {
                 "conditions": [{**condition, "type": "Paused", "reason": "NotPaused"}, condition],
-                "summary": {"workers": "1/2", "beat": "Running", "broker": "Unreachable"},
+                "summary": {"workers": "1/2", "beat": "Running", "broker": "Unreachable", "backlog": "1200"},
             }
         },
     )
@@ -109,11 +109,12 @@ def test_columns_of_kubectl_get(server: Server) -> None:
     ).json()
     columns = [(column["name"], column["priority"]) for column in table["columnDefinitions"]]
     assert columns == [
-        ("Name", 0), ("Ready", 0), ("Workers", 0), ("Beat", 0), ("Broker", 0), ("Age", 0), ("Reason", 1),
+        ("Name", 0), ("Ready", 0), ("Workers", 0), ("Beat", 0), ("Broker", 0), ("Backlog", 0), ("Age", 0),
+        ("Reason", 1),
     ]  # fmt: skip
     cells = table["rows"][0]["cells"]
-    assert cells[:5] == ["minimal", "False", "1/2", "Running", "Unreachable"]
-    assert cells[6] == "BrokerUnreachable"
+    assert cells[:6] == ["minimal", "False", "1/2", "Running", "Unreachable", "1200"]
+    assert cells[7] == "BrokerUnreachable"
 
 
 def test_names_that_kubectl_understands(server: Server) -> None:

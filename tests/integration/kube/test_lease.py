@@ -43,6 +43,7 @@ class Candidate:
             namespace=self.namespace,
             name=NAME,
             identity=self.identity,
+            address=f"http://{self.identity}:8080",
             on_started=self._on_started,
             on_lost=self._on_lost,
             lease_duration=15 * self.scale,
@@ -112,6 +113,7 @@ async def test_one_of_two_leads_and_renews(election: Election, client: KubeClien
     await asyncio.sleep(LEASE_DURATION + 1)
     assert first.elector.holds()
     assert not second.elector.is_leader
+    assert (first.elector.holder_address, second.elector.holder_address) == ("", "http://first:8080")
     assert not second.started.is_set()
     after = await read(client, namespace)
     assert after["spec"]["holderIdentity"] == "first"
@@ -133,6 +135,7 @@ async def test_a_leader_that_stops_hands_over_within_three_seconds(
     assert not first.elector.holds()
     await asyncio.wait_for(second.started.wait(), 5)
     assert second.started_at - stopping_at < 3
+    assert second.elector.holder_address == ""
     assert not first.lost.is_set()
     assert (await read(client, namespace))["spec"]["leaseTransitions"] >= 1
 

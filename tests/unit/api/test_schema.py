@@ -85,10 +85,15 @@ def test_names_and_version() -> None:
 def test_printer_columns_read_fields_of_the_schema() -> None:
     paths = {path for path, _ in _fields(_root())}
     columns = crd()["spec"]["versions"][0]["additionalPrinterColumns"]
-    assert [column["name"] for column in columns] == ["Ready", "Workers", "Beat", "Broker", "Age", "Reason"]
+    assert [column["name"] for column in columns] == ["Ready", "Workers", "Beat", "Broker", "Backlog", "Age", "Reason"]
     for column in columns:
         path = column["jsonPath"].lstrip(".").replace('[?(@.type=="Ready")]', "[]")
         assert path in paths or path == "metadata.creationTimestamp"
+
+
+def test_a_model_without_fields_is_written_as_the_api_server_gives_it_back() -> None:
+    external = dict(_fields(_root()))["spec.workers[].externalScaling"]
+    assert external == {"type": "object", "description": external["description"]}
 
 
 def test_lists_of_named_things_merge_by_name() -> None:

@@ -150,6 +150,19 @@ def cluster_level(**fields: Any) -> Json:
     return fields
 
 
+LENGTH: Json = {"minReplicas": 0, "maxReplicas": 3, "targetQueueLength": 10}
+AT_RUN_TIME = tuple(
+    f"workers[].autoscaling.{field}"
+    for field in (
+        *("targetQueueLength", "targetLatency", "expectedTaskDuration", "headroomPercent", "dryRun"),
+        *("scaleUp", "scaleUp.maxPods", "scaleDown", "scaleDown.stabilizationWindow"),
+        *("fallback", "fallback.replicas", "fallback.after"),
+    )
+)
+MANAGEMENT = tuple(
+    f"broker.management{field}"
+    for field in ("", ".url", ".urlFrom", *(f".urlFrom.secretKeyRef{key}" for key in ("", ".name", ".key")))
+)
 MEMORY = {"resource": "limits.memory"}
 
 TABLE: dict[str, tuple[Json, Json]] = {
@@ -200,6 +213,10 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "broker": ({}, BROKER),
     **url_from("broker"),
     **managed_redis("broker"),
+    "broker.transportOptions": (
+        {},
+        {"broker": {"url": "redis://r", "transportOptions": {"global_keyprefix": "shop:"}}},
+    ),
     "resultBackend": ({}, BACKEND),
     **url_from("resultBackend"),
     **managed_redis("resultBackend"),
@@ -208,6 +225,10 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "workers[].name": (group(), {"workers": [{"name": "mail"}]}),
     "workers[].queues": (group(), group(queues=["a"])),
     "workers[].replicas": (group(), group(replicas=5)),
+    "workers[].autoscaling": (group(), group(autoscaling=LENGTH)),
+    "workers[].autoscaling.minReplicas": (group(autoscaling=LENGTH), group(autoscaling={**LENGTH, "minReplicas": 1})),
+    "workers[].autoscaling.maxReplicas": (group(autoscaling=LENGTH), group(autoscaling={**LENGTH, "maxReplicas": 51})),
+    "workers[].externalScaling": (group(), group(externalScaling={})),
     "workers[].concurrency": (group(), group(concurrency=5)),
     "workers[].pool": (group(), group(pool="threads")),
     "workers[].prefetchMultiplier": (group(), group(prefetchMultiplier=0)),
@@ -251,6 +272,8 @@ TABLE: dict[str, tuple[Json, Json]] = {
 
 WITHOUT_CHILDREN = {
     "paused": "stops every write: tested with the plan",
+    **dict.fromkeys(AT_RUN_TIME, "decides at run time: tested with the policy"),
+    **dict.fromkeys(MANAGEMENT, "the operator alone asks there: tested with the readers"),
 }
 """Fields that no child shows, and why."""
 

@@ -200,7 +200,8 @@ def conditions(status: Json) -> dict[str, Json]:
 def test_every_condition_is_there_after_the_first_pass() -> None:
     status, _ = building.build(view(), {}, NOW)
     assert list(conditions(status)) == [
-        *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "Paused")
+        *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning"),
+        *("AutoscalingActive", "Paused"),
     ]
     for condition in status["conditions"]:
         assert condition["observedGeneration"] == 3
@@ -285,11 +286,14 @@ def test_events_tell_transitions_only(
 @pytest.mark.parametrize(
     ("seen", "summary"),
     [
-        (HEALTHY, {"workers": "2/2", "beat": "Running", "broker": "Reachable"}),
-        (view(TWO, broker=UNKNOWN), {"workers": "0/2", "beat": "None", "broker": "Unknown"}),
+        (HEALTHY, {"workers": "2/2", "beat": "Running", "broker": "Reachable", "backlog": "Unknown"}),
+        (
+            view(TWO, broker=UNKNOWN),
+            {"workers": "0/2", "beat": "None", "broker": "Unknown", "backlog": "Unknown"},
+        ),
         (
             view(BOTH, running(pods=1), broker=connection_failed(OSError())),
-            {"workers": "1/2", "beat": "Starting", "broker": "Unreachable"},
+            {"workers": "1/2", "beat": "Starting", "broker": "Unreachable", "backlog": "Unknown"},
         ),
     ],
 )

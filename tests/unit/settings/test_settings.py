@@ -54,3 +54,11 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
     monkeypatch.setenv(f"CELERY_OPERATOR_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("pod_ip", "address"), [("", ""), ("10.0.0.7", "http://10.0.0.7:8080"), ("fd00::7", "http://[fd00::7]:8080")]
+)
+def test_where_the_others_find_this_process(monkeypatch: pytest.MonkeyPatch, pod_ip: str, address: str) -> None:
+    monkeypatch.setenv("CELERY_OPERATOR_POD_IP", pod_ip)
+    assert Settings().address == address

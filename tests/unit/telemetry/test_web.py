@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -33,9 +35,23 @@ def ready() -> Judge:
     return Judge()
 
 
+LOADS: dict[tuple[str, str, str], dict[str, Any]] = {
+    ("team", "shop", "web"): {"want": 3, "due": 120.0},
+    ("team", "shop", "blind"): {"want": 2, "due": None, "problem": "the broker refuses the connection"},
+}
+
+
+def load(namespace: str, cluster: str, group: str) -> dict[str, Any] | None:
+    return LOADS.get((namespace, cluster, group))
+
+
+def server_of(health: Judge, ready: Judge, port: int = 0) -> WebServer:
+    return WebServer(host="127.0.0.1", port=port, health=health, ready=ready, registry=Metrics().registry, load=load)
+
+
 @pytest.fixture
 async def server(health: Judge, ready: Judge) -> AsyncIterator[WebServer]:
-    web_server = WebServer(host="127.0.0.1", port=0, health=health, ready=ready, registry=Metrics().registry)
+    web_server = server_of(health, ready)
     await web_server.start()
     yield web_server
     await web_server.stop()
@@ -60,6 +76,41 @@ async def test_metrics_are_served(server: WebServer) -> None:
     assert "# TYPE celery_operator_reconcile_total counter" in text
 
 
+async def test_the_load_of_a_group_is_served_as_json(server: WebServer) -> None:
+    status, text = await get(server, "/api/v1/load/team/shop/web")
+    assert (status, json.loads(text)) == (200, {"want": 3, "due": 120.0})
+
+
+async def test_a_load_that_cannot_be_read_is_unavailable_so_that_keda_keeps_the_number(server: WebServer) -> None:
+    status, text = await get(server, "/api/v1/load/team/shop/blind")
+    assert status == 503
+    assert json.loads(text)["problem"] == "the broker refuses the connection"
+
+
+async def test_a_standby_says_where_the_leader_is(server: WebServer) -> None:
+    standby = WebServer(
+        host="127.0.0.1",
+        port=0,
+        health=Judge(),
+        ready=Judge(),
+        registry=Metrics().registry,
+        load=lambda *_: None,
+        leader=lambda: f"http://127.0.0.1:{server.port}",
+    )
+    await standby.start()
+    status, text = await get(standby, "/api/v1/load/team/shop/web")
+    await standby.stop()
+    assert (status, json.loads(text)["want"]) == (200, 3)
+
+
+async def test_a_group_without_a_load_says_what_to_check(server: WebServer) -> None:
+    status, text = await get(server, "/api/v1/load/team/shop/mail")
+    assert status == 404
+    problem = json.loads(text)["problem"]
+    assert problem.startswith("no load is known of worker group 'mail' of CeleryCluster team/shop: check the names")
+    assert "autoscaling or externalScaling" in problem
+
+
 async def test_a_stopped_server_frees_its_port_at_once(server: WebServer) -> None:
     port = server.port
     async with aiohttp.ClientSession() as session:
@@ -69,7 +120,7 @@ async def test_a_stopped_server_frees_its_port_at_once(server: WebServer) -> Non
         started = time.monotonic()
         await server.stop()
         assert time.monotonic() - started < 1
-    again = WebServer(host="127.0.0.1", port=port, health=Judge(), ready=Judge(), registry=Metrics().registry)
+    again = server_of(Judge(), Judge(), port)
     await again.start()
     await again.stop()
 

@@ -1,9 +1,8 @@
-"""What the autoscaler knows of a group: for status, metrics, the load's JSON and the pass."""
+"""What the autoscaler knows of a group: for status, metrics and the load's JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from celery_operator.observe.broker.depth import Problem
 from celery_operator.scaling.model import Decision, Load, Policy
@@ -30,22 +29,3 @@ class GroupView:
     """Measured seconds from asking for a pod until it consumes."""
     dry_run: bool = False
     """The decision is shown and not carried out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodMark:
-    """Annotations that a pod should have; None removes one. ``uid`` guards against another pod of the name."""
-
-    uid: str
-    annotations: Mapping[str, str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What the pass has to write for an autoscaled group."""
-
-    replicas: int
-    resource_version: str | None = None
-    """The Deployment's, when replicas are lowered: the conditions were looked at in that one and no later one."""
-    marks: Mapping[str, PodMark] = field(default_factory=dict)
-    """By pod's name."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from celery_operator.reconcile import problems
 from celery_operator.reconcile.status import (
+    autoscaling_active,
     beat_running,
     broker_reachable,
+    load,
     paused,
     ready,
     spec_valid,
@@ -28,6 +30,7 @@ CONDITIONS: Final[dict[str, Evaluate]] = {
     "BrokerReachable": broker_reachable.evaluate,
     "WorkersAvailable": workers_available.evaluate,
     "BeatRunning": beat_running.evaluate,
+    "AutoscalingActive": autoscaling_active.evaluate,
     "Paused": paused.evaluate,
 }
 
@@ -44,16 +47,25 @@ class StatusEvent:
 
 def build(view: StatusView, previous: dict[str, Any], now: datetime) -> tuple[dict[str, Any], tuple[StatusEvent, ...]]:
     """The new status and the Events since the previous one; equal to `previous` when nothing changed."""
+    view = replace(view, seen_generation=previous.get("observedGeneration"))
     verdicts = {name: evaluate(view) for name, evaluate in CONDITIONS.items()}
     before = {condition["type"]: condition for condition in previous.get("conditions") or []}
     generation = view.cluster.metadata.generation
     conditions = [_condition(generation, name, verdict, before.get(name), now) for name, verdict in verdicts.items()]
     groups = workers.observe(view)
+    figures = load.figures(view, previous, now)
     status = {
         "observedGeneration": generation,
         "conditions": conditions,
         "workers": [
-            {"name": group.name, "desired": group.desired, "replicas": group.replicas, "ready": group.ready}
+            {
+                "name": group.name,
+                "desired": group.desired,
+                "replicas": group.replicas,
+                "ready": group.ready,
+                **load.draining(view, group.name, previous),
+                **figures.groups.get(group.name, {}),
+            }
             for group in groups
         ],
         "warnings": list(problems.warnings(view.cluster)),
@@ -61,8 +73,11 @@ def build(view: StatusView, previous: dict[str, Any], now: datetime) -> tuple[di
             "workers": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
             "beat": _beat_word(verdicts["BeatRunning"]),
             "broker": {"True": "Reachable", "False": "Unreachable"}.get(verdicts["BrokerReachable"].status, "Unknown"),
+            "backlog": figures.backlog,
         },
     }
+    if figures.time is not None:
+        status["loadTime"] = figures.time
     return status, tuple(_events(verdicts, before))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.kube.objects import Manifest, ObjectRef
 from celery_operator.observe.broker.reachability import Reachability
+from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.plan import Blocked
 
 
@@ -40,3 +41,9 @@ class StatusView:
     """Changes of the spec wait, because the cluster is paused."""
     failure: str | None = None
     """What the API server answered to a write that may succeed later."""
+    autoscaling: Mapping[str, GroupView] = field(default_factory=dict)
+    """What is known of the load, by group; without those whose load nobody looks at."""
+    now_monotonic: float = 0.0
+    """Seconds of the clock of `autoscaling`."""
+    seen_generation: int | None = None
+    """The metadata.generation that the former status was computed for."""

@@ -30,16 +30,33 @@ class ObservedGroup:
     failed: bool
     """The rollout in progress made no progress for `strategy.progressDeadline`."""
     trouble: Trouble | None
+    least: int | None = None
+    """The fewest pods that the spec allows, where the number follows the load or is somebody else's; else None."""
 
     @property
     def rolled_out(self) -> bool:
-        """Whether every wanted pod runs the newest template and no other pod is left."""
-        return self.current and self.updated >= self.desired and self.replicas == self.updated
+        """Whether every wanted pod runs the newest template and no other pod is left.
+
+        Where the number of pods follows the load, those that are still missing are no rollout.
+        """
+        complete = self.least is not None or self.updated >= self.desired
+        return self.current and complete and self.replicas == self.updated
 
     @property
     def enough(self) -> bool:
-        """Whether as many pods are available as are wanted, old or new."""
-        return self.available >= self.desired
+        """Whether as many pods are available as are wanted, old or new; where that follows the load, the fewest.
+
+        None at all that can get available is too few in any case.
+        """
+        if self.least is None:
+            return self.available >= self.desired
+        hopeless = self.available == 0 and self.desired > 0 and (self.trouble is not None or self.failed)
+        return self.available >= min(self.least, self.desired) and not hopeless
+
+    @property
+    def growing(self) -> bool:
+        """Whether there are enough pods, and more are wanted by the load than are available."""
+        return self.enough and self.available < self.desired
 
 
 def observe(view: StatusView) -> list[ObservedGroup]:
@@ -50,7 +67,9 @@ def observe(view: StatusView) -> list[ObservedGroup]:
         name = names.worker(cluster.metadata.name, group.name)
         live = view.live.get(ObjectRef(kind=DEPLOYMENT, namespace=cluster.metadata.namespace, name=name)) or {}
         status, metadata = live.get("status") or {}, live.get("metadata") or {}
-        current = bool(live) and status.get("observedGeneration") == metadata.get("generation")
+        scales, replicas = not worker_deployment.owns_replicas(group), (live.get("spec") or {}).get("replicas")
+        observed = status.get("observedGeneration") == metadata.get("generation")
+        current = bool(live) and (observed or (scales and _only_scaled(view)))
         pods = (
             pod
             for pod in view.pods
@@ -60,7 +79,7 @@ def observe(view: StatusView) -> list[ObservedGroup]:
         out.append(
             ObservedGroup(
                 name=group.name,
-                desired=worker_deployment.replicas(group),
+                desired=replicas if scales and replicas is not None else worker_deployment.initial_replicas(group),
                 replicas=status.get("replicas") or 0,
                 ready=status.get("readyReplicas") or 0,
                 available=status.get("availableReplicas") or 0,
@@ -68,9 +87,19 @@ def observe(view: StatusView) -> list[ObservedGroup]:
                 current=current,
                 failed=current and rollout.failed(live),
                 trouble=pod_trouble.find(pods) or _no_pods(status),
+                least=worker_deployment.least_replicas(group) if scales else None,
             )
         )
     return out
+
+
+def _only_scaled(view: StatusView) -> bool:
+    """Whether a Deployment that its controller has not looked at again may have another number of pods and no more.
+
+    With the same spec as before, a new template is rare and shows itself a moment later, while the load changes the
+    number of pods all the time: that alone must not look like a rollout.
+    """
+    return view.seen_generation == view.cluster.metadata.generation
 
 
 def _no_pods(status: dict[str, Any]) -> Trouble | None:

@@ -1,4 +1,4 @@
-"""WorkersAvailable: every group has as many available pods as it wants."""
+"""WorkersAvailable: every group has as many available pods as it wants; where that follows the load, the fewest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROLLING: Final = ("RollingOut", "RolloutFailing", "RolloutFailed")
 
 
 def evaluate(view: StatusView) -> Verdict:
-    """True while all groups have their pods, also in the middle of a rollout."""
+    """True while all groups have their pods, also in the middle of a rollout, and while the load asks for more."""
     groups = observe(view)
     short = [group for group in groups if not group.enough]
     if not short:
@@ -34,6 +34,11 @@ def _complete(groups: list[ObservedGroup]) -> Verdict:
         return Verdict(status="True", reason=reason, message=_describe_all(failed or failing), warning=True)
     if rolling:
         return Verdict(status="True", reason="RollingOut", message=_describe_all(rolling))
+    growing = [group for group in groups if group.growing]
+    stuck = [group for group in growing if group.trouble is not None]
+    if growing:
+        reason = "ScaleUpFailing" if stuck else "ScalingUp"
+        return Verdict(status="True", reason=reason, message=_describe_all(stuck or growing), warning=bool(stuck))
     total = sum(group.desired for group in groups)
     return Verdict(status="True", reason="AllAvailable", message=f"{total} of {total} workers are available")
 

@@ -1,0 +1,307 @@
+"""Looks at every autoscaled group whenever its broker was read, and keeps what the pass is to write.
+
+It writes nothing to Kubernetes itself. What it does do at once is to tell workers to drain and to consume again: that
+is a lease, and harmless when it was a mistake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import names
+from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest, ObjectRef
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Reading
+from celery_operator.observe.broker.hub import BrokerHub, Wish
+from celery_operator.observe.cache import ObjectCache
+from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.snapshot import Target
+from celery_operator.observe.worker_report import PodAddress
+from celery_operator.observe.worker_reports import WorkerReports
+from celery_operator.reconcile.autoscaling import observation, policy, queues
+from celery_operator.reconcile.autoscaling.group import Group, Look, Outcome
+from celery_operator.reconcile.autoscaling.observation import Surroundings
+from celery_operator.reconcile.autoscaling.view import GroupView
+
+_LOG = logging.getLogger(__name__)
+
+LEASE: Final = 30.0
+"""Seconds for which a worker stays drained without another word from us."""
+RESOLVE_PERIOD: Final = 30.0
+"""Seconds between two looks at the Secret with the broker's URL."""
+RESOLVE_RETRY: Final = 3.0
+"""The same while there is no URL, or while the broker refuses what it holds."""
+_JITTER: Final = 0.2
+TELL_PERIOD: Final = 30.0
+"""Seconds between two passes for nothing but other load figures in the status."""
+_REFUSED: Final = "AuthenticationFailed"
+
+
+class Observer(Protocol):
+    """What looks tell a metrics registry."""
+
+    def observe(self, namespace: str, cluster: str, view: GroupView, now: float) -> None: ...
+    def forget(self, namespace: str, cluster: str) -> None: ...
+    def drained(self, namespace: str, cluster: str, group: str, seconds: float) -> None: ...
+    def wrong_pick(self, namespace: str, cluster: str, group: str) -> None: ...
+
+
+@dataclass(slots=True)
+class _Cluster:
+    """What is remembered of one CeleryCluster."""
+
+    model: CeleryCluster
+    version: str
+    address: BrokerAddress | None = None
+    groups: dict[str, Group] = field(default_factory=dict)
+    views: dict[str, GroupView] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    told_at: float = 0.0
+    """When the last pass was asked for, and ``told`` is what it could tell, by group."""
+    told: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    resolve: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Autoscaler:
+    """Serves all CeleryClusters with groups that scale by their load, or whose load somebody else asks for."""
+
+    def __init__(
+        self,
+        *,
+        cache: ObjectCache,
+        hub: Callable[[Callable[[ClusterKey], None]], BrokerHub],
+        reports: WorkerReports,
+        resolve: Callable[[ClusterKey], Awaitable[BrokerAddress | None]],
+        on_change: Callable[[ClusterKey], None],
+        observer: Observer,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+        random: Callable[[], float],
+    ) -> None:
+        self._cache = cache
+        self._hub = hub(self._look)
+        self._reports = reports
+        self._resolve = resolve
+        self._on_change = on_change
+        self._observer = observer
+        self._clock = clock
+        self._now = now
+        self._random = random
+        self._clusters: dict[ClusterKey, _Cluster] = {}
+
+    def watch(self, key: ClusterKey, cluster: CeleryCluster) -> None:
+        """Follow this cluster as its spec now is; a paused one, and one without such groups, no longer."""
+        if cluster.spec.paused or not any(policy.watched(group) for group in cluster.spec.workers):
+            self.forget(key)
+            return
+        version = f"{cluster.metadata.uid}/{cluster.metadata.generation}"
+        known = self._clusters.get(key)
+        if known is None:
+            known = self._clusters[key] = _Cluster(model=cluster, version=version)
+            known.task = asyncio.create_task(self._follow(key, known), name=f"autoscaler {key}")
+        elif known.version != version:
+            known.model, known.version = cluster, version
+            wanted = {group.name for group in cluster.spec.workers if policy.watched(group)}
+            for gone in known.views.keys() - wanted:
+                known.groups.pop(gone, None)
+                known.views.pop(gone, None)
+                known.targets.pop(gone, None)
+            known.resolve.set()
+
+    def forget(self, key: ClusterKey) -> None:
+        """End everything for this cluster; pods that are drained are told to consume again."""
+        known = self._clusters.pop(key, None)
+        if known is None:
+            return
+        if known.task is not None:
+            known.task.cancel()
+        for pods in observation.pods_by_group(self._pods(key)).values():
+            for pod in pods:
+                where, uid = observation.address(pod), pod["metadata"]["uid"]
+                report = self._reports.get(uid)
+                if where is not None and (uid in self._reports.held() or (report is not None and report.draining)):
+                    self._reports.let_go(where)
+        self._hub.forget(key)
+        self._reports.forget(key)
+        self._observer.forget(key.namespace, key.name)
+
+    def targets(self, key: ClusterKey) -> Mapping[str, Target]:
+        """What the pass has to write, by group."""
+        known = self._clusters.get(key)
+        return {} if known is None else dict(known.targets)
+
+    def views(self, key: ClusterKey) -> Mapping[str, GroupView]:
+        """What is known, by group."""
+        known = self._clusters.get(key)
+        return {} if known is None else dict(known.views)
+
+    async def stop(self) -> None:
+        """End all tasks. Drains run out by themselves, or the next leader takes them over."""
+        tasks = [known.task for known in self._clusters.values() if known.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hub.stop()
+        await self._reports.stop()
+
+    async def _follow(self, key: ClusterKey, known: _Cluster) -> None:
+        """Keep the broker's address current, as a rotated Secret may change it at any time."""
+        while True:
+            known.resolve.clear()
+            try:
+                known.address = await self._resolve(key)
+            except Exception as error:  # noqa: BLE001 - whatever the API server answers: the last address stays
+                _LOG.warning("the broker's address of %s cannot be read: %s", key, type(error).__name__)
+            self._watch_pods(key)
+            if known.address is not None:
+                self._hub.use(key, self._wish(key, known, known.address))
+            waiting = known.address is None or _refused(self._hub.reading(key))
+            period = RESOLVE_RETRY if waiting else RESOLVE_PERIOD
+            with_jitter = period * (1 + _JITTER * (2 * self._random() - 1))
+            try:
+                await asyncio.wait_for(known.resolve.wait(), with_jitter)
+            except TimeoutError:
+                continue
+
+    def _wish(self, key: ClusterKey, known: _Cluster, address: BrokerAddress) -> Wish:
+        """What is to be read, how often, and whether a group may be about to go to zero."""
+        fast = unacked = False
+        for name, view in known.views.items():
+            if view.policy is None:
+                continue
+            fast = fast or view.replicas == 0
+            zero = view.policy.min_replicas == 0 and view.decision is not None and view.decision.want == 0
+            unacked = unacked or (zero and view.replicas > 0 and name in known.groups)
+        wanted = frozenset(name for group in _watched(known.model) for name in queues.of(known.model, group))
+        return Wish(address=address, queues=wanted, fast=fast, unacked=unacked)
+
+    def _pods(self, key: ClusterKey) -> list[Manifest]:
+        return [child for ref, child in self._cache.children(key).items() if ref.kind == POD]
+
+    def _watch_pods(self, key: ClusterKey) -> None:
+        known = self._clusters.get(key)
+        if known is None:
+            return
+        wanted = {group.name for group in _watched(known.model)}
+        found: dict[str, PodAddress] = {}
+        for group, pods in observation.pods_by_group(self._pods(key)).items():
+            for pod in pods if group in wanted else ():
+                where = observation.address(pod)
+                if where is not None:
+                    found[where.uid] = where
+        self._reports.watch(key, found)
+
+    def _look(self, key: ClusterKey) -> None:
+        """One look at all groups of a cluster; synchronous, and cheap."""
+        known = self._clusters.get(key)
+        manifest = self._cache.cluster(key)
+        if known is None or manifest is None or "deletionTimestamp" in manifest["metadata"]:
+            return
+        self._watch_pods(key)
+        around = Surroundings(
+            now=self._clock(),
+            wall=self._now(),
+            reading=self._hub.reading(key),
+            heartbeats=self._hub.heartbeats(key),
+            report=self._reports.get,
+            held=self._reports.held(),
+        )
+        pods = observation.pods_by_group(self._pods(key))
+        changed = False
+        for group in _watched(known.model):
+            changed = self._look_at(key, known, group, pods, around) or changed
+        if known.address is not None:
+            self._hub.use(key, self._wish(key, known, known.address))
+        if _refused(around.reading):
+            known.resolve.set()  # the password may have been rotated
+        figures = {name: _figures(view) for name, view in known.views.items()}
+        stale = around.now - known.told_at >= TELL_PERIOD and figures != known.told
+        if changed or stale:
+            known.told_at, known.told = around.now, figures
+            self._on_change(key)
+
+    def _look_at(
+        self,
+        key: ClusterKey,
+        known: _Cluster,
+        group: WorkerGroup,
+        pods: Mapping[str, list[Manifest]],
+        around: Surroundings,
+    ) -> bool:
+        """One group; whether the pass has something to do for it."""
+        name = names.worker(key.name, group.name)
+        deployment = self._cache.get(ObjectRef(kind=DEPLOYMENT, namespace=key.namespace, name=name))
+        if deployment is None:
+            known.targets.pop(group.name, None)
+            return False
+        memory = known.groups.get(group.name)
+        if memory is None:
+            memory = known.groups[group.name] = Group.new(policy.prior(group))
+        look = Look(
+            group=group.name,
+            queues=queues.of(known.model, group),
+            policy=policy.policy(group),
+            slots=queues.slots(group, around, pods.get(group.name, ())),
+            deployment=deployment,
+            pods=tuple(pods.get(group.name, ())),
+            sharing=queues.sharing(known.model, group, known.views),
+            around=around,
+            dry_run=policy.dry_run(group),
+        )
+        outcome = memory.look(look)
+        self._carry_out(key, group.name, outcome)
+        before, known.views[group.name] = known.views.get(group.name), outcome.view
+        former = known.targets.pop(group.name, None)
+        if outcome.target is not None:
+            known.targets[group.name] = outcome.target
+        return _worth_a_pass(before, outcome, former, deployment)
+
+    def _carry_out(self, key: ClusterKey, group: str, outcome: Outcome) -> None:
+        """Tell the workers, and count."""
+        held = self._reports.held()
+        for where, boot_id in outcome.hold:
+            if where.uid not in held:
+                self._reports.hold(where, boot_id, LEASE)
+        for where in outcome.let_go:
+            self._reports.let_go(where)
+        for pod in outcome.lost:
+            _LOG.warning("pod %s/%s was not to go, and went instead of a drained one", key.namespace, pod)
+            self._observer.wrong_pick(key.namespace, key.name, group)
+        for seconds in outcome.drained_after:
+            self._observer.drained(key.namespace, key.name, group, seconds)
+        self._observer.observe(key.namespace, key.name, outcome.view, self._clock())
+
+
+def _refused(reading: Reading | None) -> bool:
+    return reading is not None and reading.problem is not None and reading.problem.reason == _REFUSED
+
+
+def _figures(view: GroupView) -> tuple[object, ...]:
+    """What the status shows of a load."""
+    load = view.load
+    if load is None:
+        return ()
+    busy = sum(worker.busy_slots for worker in load.workers)
+    return tuple(queue.ready for queue in load.queues), busy, len(load.workers), len(load.consuming)
+
+
+def _watched(cluster: CeleryCluster) -> list[WorkerGroup]:
+    return [group for group in cluster.spec.workers if policy.watched(group)]
+
+
+def _worth_a_pass(before: GroupView | None, outcome: Outcome, former: Target | None, deployment: Manifest) -> bool:
+    """Whether something is to be written: another number, a mark, or another state to be told in the status."""
+    target, view = outcome.target, outcome.view
+    if target is not None and (target.marks or target.replicas != deployment["spec"].get("replicas", 1)):
+        return former != target or target.replicas != deployment["spec"].get("replicas", 1)
+    if before is None or before.problem != view.problem or (before.decision is None) != (view.decision is None):
+        return True
+    return before.decision is not None and view.decision is not None and before.decision.reason != view.decision.reason

@@ -1,0 +1,329 @@
+"""One autoscaled group from look to look: what is remembered of it, and what a look at it leads to.
+
+Scale-in goes pod by pod through: chosen, drained (a lease that we renew), idle for certain, marked as the cheapest to
+delete, gone. Nothing of it is remembered that is not also in the pods: their leases and annotations are the truth, so
+a new leader goes on where the former one stopped, and without any leader the workers consume again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from celery_operator.api import GROUP as API_GROUP
+from celery_operator.kube.objects import Manifest
+from celery_operator.observe.broker.depth import Problem
+from celery_operator.observe.snapshot import PodMark, Target
+from celery_operator.observe.worker_report import PodAddress, WorkerReport
+from celery_operator.reconcile.autoscaling import observation
+from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
+from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.scaling import removal
+from celery_operator.scaling.decide import decide
+from celery_operator.scaling.model import Decision, History, Load, Policy, Worker
+from celery_operator.scaling.service_time import ServiceTime
+
+COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
+LEAST_COST: Final = "-2147483647"
+DRAIN_ANNOTATION: Final = f"{API_GROUP}/draining"
+"""On a pod that is drained: the bootId of the worker that was told so."""
+SETTLE_SECONDS: Final = 2.0
+"""Between the deletion cost and the lower number: the ReplicaSet controller has a cache of its own."""
+DRAINED_AGE: Final = 3.0
+"""Seconds that a worker's word that it is drained and idle is good for."""
+_STARTUP_WEIGHT: Final = 0.5
+"""How much the newest start counts in the measured start-up time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at a group is made from."""
+
+    group: str
+    queues: tuple[str, ...]
+    policy: Policy | None
+    slots: int
+    deployment: Manifest
+    pods: tuple[Manifest, ...]
+    sharing: Sharing
+    around: Surroundings
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a look leads to: pods to keep drained, pods to let go, and what the pass shall write."""
+
+    view: GroupView
+    target: Target | None = None
+    hold: tuple[tuple[PodAddress, str], ...] = ()
+    """With the bootId of the worker that is meant."""
+    let_go: tuple[PodAddress, ...] = ()
+    lost: tuple[str, ...] = ()
+    """Pods that went instead of those that were chosen."""
+    drained_after: tuple[float, ...] = ()
+    """Seconds from telling it to drain until it was idle, for each pod that has just become so."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pod:
+    """What is remembered of a pod."""
+
+    idle_since: float | None = None
+    processed: int | None = None
+    active: int | None = None
+    seen_starting: bool = False
+    started: bool = False
+    drain_since: float | None = None
+    drained: bool = False
+    cost_since: float | None = None
+
+
+@dataclass(slots=True)
+class Group:
+    """The memory of one group; all of it can be lost."""
+
+    history: History
+    _pods: dict[str, _Pod] = field(default_factory=dict)
+    _looked_at: float | None = None
+    _bystanders: dict[str, str] = field(default_factory=dict)
+    """Names by uid of the pods that the last lowering did not mean, until it is carried out."""
+    _lowered_to: int = 0
+
+    @classmethod
+    def new(cls, prior: float | None) -> Group:
+        """``prior``: expectedTaskDuration in seconds."""
+        return cls(History(service_time=ServiceTime(prior=prior)))
+
+    def look(self, look: Look) -> Outcome:
+        """One look; without a policy the load is only shown."""
+        around = look.around
+        self._remember(look)
+        workers = tuple(self._worker(pod, look) for pod in look.pods)
+        replicas = look.deployment["spec"].get("replicas", 1)
+        load = observation.load(look.queues, workers, replicas, look.slots, look.sharing, around)
+        view = GroupView(
+            group=look.group,
+            policy=look.policy,
+            load=load,
+            decision=None,
+            replicas=replicas,
+            problem=None if around.reading is None else around.reading.problem,
+            read_at=None if around.reading is None or around.reading.problem else around.reading.at,
+            service_seconds=self.history.service_time.seconds,
+            startup_seconds=self.history.startup,
+            dry_run=look.dry_run,
+        )
+        if look.policy is None:
+            return Outcome(view=view, let_go=self._all_drained(look))
+        decision, self.history = decide(load, look.policy, self.history, around.now)
+        view = replace(view, decision=decision)
+        if look.dry_run:
+            return Outcome(view=view, let_go=self._all_drained(look))
+        return self._act(look, load, decision, view)
+
+    def _worker(self, pod: Manifest, look: Look) -> Worker:
+        known = self._pods[pod["metadata"]["uid"]]
+        return observation.worker(pod, look.group, look.slots, known.idle_since, look.around)
+
+    def _remember(self, look: Look) -> None:
+        """Note what changed since the last look: tasks done, starts finished, who is idle."""
+        around = look.around
+        alive = {pod["metadata"]["uid"]: pod for pod in look.pods}
+        self._pods = {uid: self._pods.get(uid, _Pod()) for uid in alive}
+        busy, completed = 0.0, 0
+        for uid, pod in alive.items():
+            known = self._pods[uid]
+            seen = observation.worker(pod, look.group, look.slots, known.idle_since, around)
+            busy += seen.active or 0
+            completed += _completed(known, observation.processed(pod, look.group, around), seen.active)
+            if seen.active != 0:
+                known.idle_since = None
+            elif known.idle_since is None:
+                known.idle_since = around.now
+            self._note_start(known, pod, look)
+        if self._looked_at is not None:
+            self.history = replace(
+                self.history,
+                service_time=self.history.service_time.observe(
+                    busy_slots=busy, completed=completed, seconds=around.now - self._looked_at
+                ),
+            )
+        self._looked_at = around.now
+
+    def _note_start(self, known: _Pod, pod: Manifest, look: Look) -> None:
+        """Measure how long a pod takes from its creation until it consumes, of those whose start was watched."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        started = observation.has_started(look.around.heartbeats.get(f"{look.group}@{name}"), look.around.report(uid))
+        if started and not known.started and known.seen_starting:
+            created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+            took = max(0.0, (look.around.wall - created).total_seconds())
+            startup = self.history.startup + _STARTUP_WEIGHT * (took - self.history.startup)
+            self.history = replace(self.history, startup=startup)
+        known.started = known.started or started
+        known.seen_starting = known.seen_starting or not started
+
+    def _act(self, look: Look, load: Load, decision: Decision, view: GroupView) -> Outcome:
+        pods = {pod["metadata"]["name"]: pod for pod in look.pods}
+        state = observation.pods_of(look.deployment, look.pods)
+        if removal.rolling(state):
+            # Nobody knows whom a lower number would take, and whom the rollout replaces need not be drained.
+            view = _hindered(view, "a rollout is in progress") if decision.desired < load.replicas else view
+            return self._finish(look, view, Target(replicas=max(decision.desired, load.replicas)), kept={})
+        kept = self._kept(look, load, decision, pods)
+        if decision.desired >= load.replicas:
+            return self._finish(look, view, Target(replicas=decision.desired), kept)
+        victims = self._victims(look, load, decision, pods, kept)
+        if not victims:
+            return self._finish(look, view, Target(replicas=load.replicas), kept)
+        why_not = removal.obstacle(state, victims)
+        if why_not is not None:
+            return self._finish(look, _hindered(view, why_not), Target(replicas=load.replicas), kept)
+        return self._remove(look, load, view, victims, kept)
+
+    def _kept(self, look: Look, load: Load, decision: Decision, pods: Mapping[str, Manifest]) -> dict[str, Manifest]:
+        """Pods that shall be drained from now on: those that are, but for who is to consume again, and new ones."""
+        names = {worker.pod for worker in load.workers if worker.draining}.difference(decision.undrain)
+        return {name: pods[name] for name in (*sorted(names), *decision.drain) if name in pods}
+
+    def _victims(
+        self, look: Look, load: Load, decision: Decision, pods: Mapping[str, Manifest], kept: Mapping[str, Manifest]
+    ) -> tuple[str, ...]:
+        """Pods that can go now: those that never started first, then drained ones whose idleness is certain."""
+        surplus = load.replicas - decision.desired
+        chosen = [name for name in kept if self._never_started(pods[name], look)]
+        chosen += [name for name in kept if name not in chosen and self._drained(pods[name], look)]
+        return tuple(chosen[:surplus])
+
+    def _never_started(self, pod: Manifest, look: Look) -> bool:
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        heard = observation.has_started(look.around.heartbeats.get(f"{look.group}@{name}"), look.around.report(uid))
+        return not heard and not observation.is_ready(pod)
+
+    def _drained(self, pod: Manifest, look: Look) -> bool:
+        """For certain: its lease is ours, and its word is fresh."""
+        uid = pod["metadata"]["uid"]
+        report = look.around.report(uid)
+        if report is None or uid not in look.around.held:
+            return False
+        return report.drained and look.around.now - report.at <= DRAINED_AGE
+
+    def _remove(
+        self, look: Look, load: Load, view: GroupView, victims: tuple[str, ...], kept: dict[str, Manifest]
+    ) -> Outcome:
+        """Mark the victims; lower the number by those that have had their mark for long enough.
+
+        Whichever of the marked the ReplicaSet takes then: every one of them is drained and idle.
+        """
+        now, settled = look.around.now, 0
+        for name in victims:
+            known = self._pods[kept[name]["metadata"]["uid"]]
+            if (kept[name]["metadata"].get("annotations") or {}).get(COST_ANNOTATION) == LEAST_COST:
+                known.cost_since = now if known.cost_since is None else known.cost_since
+            settled += known.cost_since is not None and now - known.cost_since >= SETTLE_SECONDS
+        target = Target(replicas=load.replicas)
+        if settled:
+            others = (pod["metadata"] for pod in look.pods if pod["metadata"]["name"] not in victims)
+            self._bystanders = {metadata["uid"]: metadata["name"] for metadata in others}
+            self._lowered_to = load.replicas - settled
+            version = look.deployment["metadata"]["resourceVersion"]
+            target = Target(replicas=self._lowered_to, resource_version=version)
+        return self._finish(look, view, target, kept, victims)
+
+    def _finish(
+        self,
+        look: Look,
+        view: GroupView,
+        target: Target,
+        kept: Mapping[str, Manifest],
+        victims: tuple[str, ...] = (),
+    ) -> Outcome:
+        """Who is held and let go, and which annotations say so."""
+        marks = {}
+        for pod in look.pods:
+            wanted = _annotations(pod, kept, victims, look.around.report(pod["metadata"]["uid"]))
+            if wanted:
+                marks[pod["metadata"]["name"]] = PodMark(uid=pod["metadata"]["uid"], annotations=wanted)
+            if pod["metadata"]["name"] not in victims:
+                self._pods[pod["metadata"]["uid"]].cost_since = None
+        hold = []
+        for pod in kept.values():
+            where, report = observation.address(pod), look.around.report(pod["metadata"]["uid"])
+            if where is not None and report is not None and not report.shutting_down:
+                hold.append((where, report.boot_id))
+        return Outcome(
+            view=view,
+            target=replace(target, marks=marks),
+            hold=tuple(hold),
+            let_go=self._all_drained(look, but=kept),
+            lost=self._lost(look),
+            drained_after=self._drained_after(look, kept),
+        )
+
+    def _all_drained(self, look: Look, but: Mapping[str, Manifest] | None = None) -> tuple[PodAddress, ...]:
+        """Where to say that the drain is over: every pod that is drained or held, and is not in ``but``."""
+        out = []
+        for pod in look.pods:
+            uid, report = pod["metadata"]["uid"], look.around.report(pod["metadata"]["uid"])
+            draining = uid in look.around.held or (report is not None and report.draining)
+            where = observation.address(pod)
+            if draining and where is not None and pod["metadata"]["name"] not in (but or {}):
+                out.append(where)
+        return tuple(out)
+
+    def _lost(self, look: Look) -> tuple[str, ...]:
+        """Names of pods that went although the last lowering did not mean them, once it is carried out."""
+        alive = {pod["metadata"]["uid"] for pod in look.pods}
+        wanted = look.deployment["spec"].get("replicas", 1)
+        if not self._bystanders or wanted > self._lowered_to or len(alive) > wanted:
+            return ()
+        lost = tuple(sorted(name for uid, name in self._bystanders.items() if uid not in alive))
+        self._bystanders = {}
+        return lost
+
+    def _drained_after(self, look: Look, kept: Mapping[str, Manifest]) -> tuple[float, ...]:
+        out = []
+        drained = {pod["metadata"]["uid"]: self._drained(pod, look) for pod in kept.values()}
+        for uid, known in self._pods.items():
+            if uid not in drained:
+                known.drain_since, known.drained = None, False
+                continue
+            if known.drain_since is None:
+                known.drain_since = look.around.now
+            if drained[uid] and not known.drained:
+                known.drained = True
+                out.append(look.around.now - known.drain_since)
+        return tuple(out)
+
+
+def _completed(known: _Pod, processed: int | None, active: int | None) -> int:
+    """Tasks that ended since the last look: those that began, less those that are still running."""
+    before, busy_before = known.processed, known.active
+    known.processed, known.active = processed, active
+    if processed is None or before is None or processed < before:
+        return 0
+    return max(0, processed - before - ((active or 0) - (busy_before or 0)))
+
+
+def _hindered(view: GroupView, why: str) -> GroupView:
+    if view.problem is not None:
+        return view
+    return replace(view, problem=Problem(reason="ScaleInWaits", message=f"pods could go, but {why}"))
+
+
+def _annotations(
+    pod: Manifest, kept: Mapping[str, Manifest], victims: tuple[str, ...], report: WorkerReport | None
+) -> dict[str, str | None]:
+    """The annotations that have to change: who is drained says so, and only victims are cheap to delete."""
+    name, found = pod["metadata"]["name"], pod["metadata"].get("annotations") or {}
+    out: dict[str, str | None] = {}
+    draining = report.boot_id if name in kept and report is not None else None
+    if found.get(DRAIN_ANNOTATION) != draining:
+        out[DRAIN_ANNOTATION] = draining
+    if name in victims and found.get(COST_ANNOTATION) != LEAST_COST:
+        out[COST_ANNOTATION] = LEAST_COST
+    elif name not in victims and found.get(COST_ANNOTATION) == LEAST_COST:
+        out[COST_ANNOTATION] = None
+    return out

@@ -1,0 +1,80 @@
+"""A worker group's spec as the decisions need it: pure, with every default in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery_operator.api.scalars import seconds
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import celery_command, worker_deployment
+from celery_operator.scaling.model import Policy
+
+_HEADROOM_PERCENT: Final = 10
+_STABILIZATION_WINDOW: Final = "120s"
+_FALLBACK_AFTER: Final = "3m"
+PROCESS_AUTOSCALE: Final = "--autoscale"
+"""Celery's own option, which grows and shrinks the pool inside of one worker."""
+
+
+def watched(group: WorkerGroup) -> bool:
+    """Whether the group's load is looked at: the operator scales it, or somebody else who may ask for its load."""
+    return group.autoscaling is not None or group.external_scaling is not None
+
+
+def policy(group: WorkerGroup) -> Policy | None:
+    """`autoscaling` with its defaults; None where the operator does not scale the group."""
+    asked = group.autoscaling
+    if asked is None:
+        return None
+    headroom = _HEADROOM_PERCENT if asked.headroom_percent is None else asked.headroom_percent
+    window = asked.scale_down.stabilization_window if asked.scale_down is not None else None
+    after = asked.fallback.after if asked.fallback is not None else None
+    return Policy(
+        min_replicas=asked.min_replicas,
+        max_replicas=asked.max_replicas,
+        target_queue_length=asked.target_queue_length,
+        target_latency=None if asked.target_latency is None else seconds(asked.target_latency),
+        headroom=headroom / 100,
+        window=seconds(window or _STABILIZATION_WINDOW),
+        max_step_up=asked.scale_up.max_pods if asked.scale_up is not None else None,
+        fallback_replicas=asked.fallback.replicas if asked.fallback is not None else None,
+        fallback_after=seconds(after or _FALLBACK_AFTER),
+    )
+
+
+def dry_run(group: WorkerGroup) -> bool:
+    """Whether decisions are only shown."""
+    return group.autoscaling is not None and bool(group.autoscaling.dry_run)
+
+
+def prior(group: WorkerGroup) -> float | None:
+    """What a task takes, in seconds, until it has been measured; None where nobody said so."""
+    asked = group.autoscaling.expected_task_duration if group.autoscaling is not None else None
+    return None if asked is None else seconds(asked)
+
+
+def slots(group: WorkerGroup) -> int | None:
+    """Tasks that a pod of the group runs at a time, the most where its pool grows and shrinks.
+
+    None for `concurrency: auto`: the worker itself tells, when it has started.
+    """
+    most = _process_autoscale(group.extra_args or [])
+    if most is not None:
+        return most
+    return None if group.concurrency == celery_command.AUTO else celery_command.concurrency(group)
+
+
+def most_replicas(group: WorkerGroup) -> int:
+    """The most pods of the group, for its part of a queue that it shares; 1 where nobody here knows."""
+    most = worker_deployment.most_replicas(group)
+    return 1 if most is None else most
+
+
+def _process_autoscale(arguments: list[str]) -> int | None:
+    """The most processes of `--autoscale=max,min` (or `--autoscale max,min`), if it is among the arguments."""
+    for at, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if option == PROCESS_AUTOSCALE:
+            most = (value if equals else next(iter(arguments[at + 1 :]), "")).partition(",")[0]
+            return int(most) if most.isdecimal() and int(most) > 0 else None
+    return None

@@ -1,0 +1,58 @@
+"""What a group consumes, with how many slots, and what it shares with other groups. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.kube.objects import Manifest
+from celery_operator.reconcile.autoscaling import policy
+from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
+from celery_operator.reconcile.autoscaling.view import GroupView
+
+_DEFAULT_QUEUE: Final = "celery"
+"""Celery's own `task_default_queue`."""
+_SETTINGS: Final = ("task_default_queue", "CELERY_DEFAULT_QUEUE", "CELERY_TASK_DEFAULT_QUEUE")
+"""The names under which `config` may give another one."""
+
+
+def of(cluster: CeleryCluster, group: WorkerGroup) -> tuple[str, ...]:
+    """The queues that the group consumes; Celery's default one where none is named."""
+    if group.queues:
+        return tuple(group.queues)
+    config = cluster.spec.config or {}
+    return (next((str(config[name]) for name in _SETTINGS if name in config), _DEFAULT_QUEUE),)
+
+
+def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) -> int:
+    """Tasks that a pod of the group runs at a time: as its workers say, else as the spec does, else 1."""
+    for pod in pods:
+        report = around.report(pod["metadata"]["uid"])
+        if report is not None and report.slots:
+            return report.slots
+    return policy.slots(group) or 1
+
+
+def sharing(cluster: CeleryCluster, group: WorkerGroup, views: Mapping[str, GroupView]) -> Sharing:
+    """The group's part of each of its queues, by the most slots that each group can have."""
+    mine = set(of(cluster, group))
+    shares: dict[str, float] = {}
+    others = [each for each in cluster.spec.workers if each.name != group.name and mine.intersection(of(cluster, each))]
+    own = _most_slots(group)
+    for name in mine:
+        all_slots = own + sum(_most_slots(each) for each in others if name in of(cluster, each))
+        shares[name] = own / all_slots if all_slots else 1.0
+    return Sharing(shares=shares, held_by_others=sum(_held(views.get(each.name)) for each in others))
+
+
+def _most_slots(group: WorkerGroup) -> int:
+    return policy.most_replicas(group) * (policy.slots(group) or 1)
+
+
+def _held(view: GroupView | None) -> int:
+    """Messages that the workers of a group hold, as far as they say."""
+    if view is None or view.load is None:
+        return 0
+    return sum(each.busy_slots + each.reserved + each.held + each.eta for each in view.load.workers)

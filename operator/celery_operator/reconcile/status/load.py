@@ -1,0 +1,123 @@
+"""The load figures of the status: coarse and seldom written. Who wants them to the second asks the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from celery_operator.reconcile.autoscaling import policy
+from celery_operator.reconcile.autoscaling.document import readable
+from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.status.view import StatusView
+from celery_operator.scaling.model import Queue
+
+PERIOD: Final = 30.0
+"""Seconds between two writes of load figures."""
+UNKNOWN: Final = "Unknown"
+_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+_EXACT: Final = 20
+_FIGURES: Final = ("slots", "busy", "backlog")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What the status says of the load."""
+
+    groups: Mapping[str, Mapping[str, int]]
+    """`slots`, `busy` and `backlog` by group; one that nobody knows is left out."""
+    backlog: str
+    """Of all groups, as a word."""
+    time: str | None
+    """When these figures were first written; None before any were."""
+
+
+def draining(view: StatusView, group: str, previous: Mapping[str, Any]) -> dict[str, int]:
+    """How many of the group's pods are to go; as before where nobody has looked yet, after a start of the operator."""
+    found = view.autoscaling.get(group)
+    if found is not None and found.load is not None:
+        return {"draining": sum(worker.draining for worker in found.load.workers)}
+    known = _written(previous).get(group, {}).get("draining") if group in _watched(view) else None
+    return {} if known is None else {"draining": known}
+
+
+def figures(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Figures:
+    """The figures of now, or the former ones where nothing changed or where those are younger than the period."""
+    watched, written = _watched(view), _written(previous)
+    before = {name: _kept(written.get(name, {})) for name in watched}
+    former = Figures(
+        groups=before,
+        backlog=str((previous.get("summary") or {}).get("backlog", UNKNOWN)) if watched else UNKNOWN,
+        time=previous.get("loadTime") if watched else None,
+    )
+    looked = {name: found for name, found in view.autoscaling.items() if name in before and _looked_at(found)}
+    fresh = {name: _figures(looked[name]) if name in looked else before[name] for name in watched}
+    whole = _whole(looked.values()) if looked else former.backlog
+    if (fresh, whole) == (before, former.backlog):
+        return former
+    if former.time is not None and all(name in written for name in watched) and _age(former.time, now) < PERIOD:
+        return former
+    return Figures(groups=fresh, backlog=whole, time=now.strftime(_FORMAT))
+
+
+def coarse(number: int) -> int:
+    """Exact up to 20, then two significant digits: 99 stays, 1299 is 1200."""
+    if number <= _EXACT:
+        return number
+    step = int(10 ** (len(str(number)) - 2))
+    return number // step * step
+
+
+def _watched(view: StatusView) -> tuple[str, ...]:
+    """Groups whose load is looked at."""
+    if view.cluster.spec.paused:
+        return ()
+    return tuple(group.name for group in view.cluster.spec.workers if policy.watched(group))
+
+
+def _looked_at(found: GroupView) -> bool:
+    """Whether something is known of the group; before the first reading the former figures are the best there are."""
+    return found.read_at is not None or found.problem is not None
+
+
+def _figures(found: GroupView) -> dict[str, int]:
+    out: dict[str, int] = {}
+    if found.load is not None:
+        out["slots"] = coarse(sum(worker.slots for worker in found.load.workers))
+        out["busy"] = coarse(sum(worker.busy_slots for worker in found.load.workers))
+    load = readable(found)
+    if load is not None:
+        out["backlog"] = coarse(sum(map(_due, load.queues)))
+    return out
+
+
+def _whole(views: Iterable[GroupView]) -> str:
+    """Over all groups; a queue that several consume counts once."""
+    queues: dict[str, Queue] = {}
+    for found in views:
+        load = readable(found)
+        if load is None:
+            return UNKNOWN
+        queues.update({queue.name: queue for queue in load.queues})
+    return str(coarse(sum(map(_due, queues.values()))))
+
+
+def _due(queue: Queue) -> int:
+    return max(0, (queue.ready or 0) - queue.future_eta)
+
+
+def _written(previous: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {group["name"]: group for group in previous.get("workers") or []}
+
+
+def _kept(group: Mapping[str, Any]) -> dict[str, int]:
+    return {name: group[name] for name in _FIGURES if name in group}
+
+
+def _age(time: str, now: datetime) -> float:
+    """Seconds since the time in a status; a time that nobody can read is long ago."""
+    try:
+        return (now - datetime.strptime(time, _FORMAT).replace(tzinfo=now.tzinfo)).total_seconds()
+    except ValueError:
+        return PERIOD

@@ -1,0 +1,122 @@
+"""Load comes and goes, and the group with it: at once to the wanted number, and back by idle pods alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from celery_operator.kube.objects import Manifest
+from celery_operator.observe.kinds import CELERY_CLUSTER
+from tests.e2e import manifests
+from tests.e2e.autoscaling.group import DEPLOYMENT_NAME, WINDOW_SECONDS, autoscaling, fleet, replicas, steps
+from tests.e2e.conftest import MakeSpace
+from tests.e2e.delivery.bench import bench
+from tests.e2e.delivery.load import Load
+from tests.e2e.release import WORKER_IMAGE, Release
+from tests.e2e.space import Space
+from tests.e2e.until import until
+
+LEAVE_SECONDS = WINDOW_SECONDS + 40.0
+"""The window, the 15 s beyond it that are promised, and room for a machine that ends pods at the same time."""
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_from_zero_to_the_wanted_number_and_back(broker: str, release: Release, make_space: MakeSpace) -> None:
+    load = Load(short=24, short_seconds=(2.0, 2.0))
+    with bench(make_space(), broker, "AtLeastOnce", fleet(least=0, most=3), WORKER_IMAGE) as row:
+        assert replicas(row.space) == 0
+        row.send_all(load)
+        until(lambda: replicas(row.space), lambda found: found == 3, within=15)
+        row.wait_over(load, within=120, silence=60)
+        until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
+        verdict = row.verdict()
+        assert (verdict.sent, verdict.lost, verdict.cut, verdict.second_runs) == (24, (), (), 0)
+        up = [step for step in steps(row.space) if step[1] > step[0]]
+        assert len(up) <= 2, f"the tasks were sent within a second or two: {up}"
+        _explained(row.space)
+        cluster = row.space.wait_condition("shop", "AutoscalingActive", "True")
+        assert cluster["reason"] == "Scaling"
+
+
+def _explained(space: Space) -> None:
+    """Events say what was decided, and from what."""
+    events = [event for event in space.events("shop") if event["reason"] in ("ScaledUp", "ScaledDown")]
+    notes = [event["note"] for event in events]
+    assert any(note.startswith("from 0 to ") and "due" in note for note in notes), notes
+    assert any(" to 0 workers" in note for note in notes), notes
+
+
+def test_busy_pods_outlive_a_scale_in(release: Release, make_space: MakeSpace) -> None:
+    """With early acknowledgements, so that a task that is cut off is a task that is lost."""
+    load = Load(short=16, short_seconds=(1.0, 1.0), long=2, long_seconds=(50.0, 50.0), seed=3)
+    with bench(make_space(), "redis", "AtMostOnce", fleet(least=0, most=4), WORKER_IMAGE) as row:
+        row.send_all(load)
+        until(row.started, lambda found: len(found) == 18, within=90, every=0.3)
+        until(lambda: replicas(row.space), lambda found: 0 < found < 4, within=LEAVE_SECONDS)
+        long_runs = [start for start in row.started() if start.task_id.startswith("long")]
+        alive = {pod["metadata"]["name"] for pod in row.workers.pods()}
+        assert {start.host for start in long_runs} <= alive
+        row.wait_over(load, within=120, silence=60)
+        until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
+        verdict = row.verdict()
+        assert (verdict.sent, verdict.lost, verdict.cut, verdict.second_runs) == (18, (), (), 0)
+
+
+def test_an_operator_that_dies_in_a_scale_in_leaves_nobody_drained(release: Release, make_space: MakeSpace) -> None:
+    spec = fleet(least=2, most=2)
+    with bench(make_space(), "redis", "AtLeastOnce", spec, WORKER_IMAGE) as row:
+        group = [{"name": "default", "queues": _queues(row.space), "concurrency": 2}]
+        row.space.edit("shop", workers=[{**group[0], "autoscaling": autoscaling(least=0, most=2)}])
+        until(lambda: _draining(row.space), bool, within=LEAVE_SECONDS)
+        for pod in release.pods():
+            release.delete_pod(pod["metadata"]["name"])
+        # No operator is there to tell them: what they were told runs out by itself.
+        row.send_all(Load(short=4, short_seconds=(1.0, 1.0)))
+        until(row.started, lambda found: len(found) == 4, within=60, every=0.3)
+        until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS + 60)
+        assert row.verdict().lost == ()
+
+
+def _queues(space: Space) -> list[str]:
+    (group,) = space.get(CELERY_CLUSTER, "shop")["spec"]["workers"]
+    return list(group["queues"])
+
+
+def _draining(space: Space) -> list[str]:
+    annotation = "celery-operator.dev/draining"
+    pods = space.pods("shop", "worker")
+    return [pod["metadata"]["name"] for pod in pods if annotation in (pod["metadata"].get("annotations") or {})]
+
+
+def test_handing_a_group_over_changes_no_number(space: Space) -> None:
+    """Plain replicas, somebody else's scaler, our own, and back: each takes the number that it finds."""
+    space.apply(*_broker(), _cluster(replicas=2))
+    space.wait_ready("shop")
+    space.apply(_cluster(externalScaling={}))
+    _settled(space)
+    assert replicas(space) == 2
+    space.kubectl("scale", f"deployment/{DEPLOYMENT_NAME}", "--replicas=3")
+    space.wait_condition("shop", "WorkersAvailable", "True", within=90)
+    _settled(space)
+    assert replicas(space) == 3
+    space.apply(_cluster(autoscaling=autoscaling(least=1, most=5, scaleDown={"stabilizationWindow": "5m"})))
+    _settled(space)
+    space.wait_condition("shop", "AutoscalingActive", "True")
+    assert replicas(space) == 3
+    space.apply(_cluster(replicas=1))
+    until(lambda: replicas(space), lambda found: found == 1, within=10)
+    assert {step[1] for step in steps(space)} == {2, 3, 1}
+
+
+def _settled(space: Space) -> None:
+    """The operator has taken in the newest spec."""
+    space.wait_condition("shop", "SpecValid", "True")
+
+
+def _broker() -> list[Manifest]:
+    return manifests.plain_redis("broker")
+
+
+def _cluster(**fields: Any) -> Manifest:
+    return manifests.cluster(broker={"url": "redis://broker:6379/0"}, workers=[manifests.worker(**fields)])

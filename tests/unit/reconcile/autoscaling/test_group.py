@@ -1,0 +1,223 @@
+"""A group's scale-in, step by step: only who is drained and idle goes, whatever happens in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from celery_operator.reconcile.autoscaling.group import (
+    COST_ANNOTATION,
+    DRAIN_ANNOTATION,
+    LEAST_COST,
+    Group,
+    Outcome,
+)
+from tests.unit.reconcile.autoscaling.fleet import POLICY, WINDOW, Fleet
+
+
+def idle(count: int) -> Fleet:
+    """Idle pods that were watched for a whole window."""
+    fleet = Fleet(dry_run=True)
+    for number in range(count):
+        fleet.add(f"p{number}")
+    while fleet.now < 1000.0 + WINDOW + 10.0:
+        fleet.look()
+    fleet.dry_run = False
+    return fleet
+
+
+def test_more_work_means_more_pods_at_once() -> None:
+    fleet = Fleet(ready=40)
+    outcome = fleet.look()
+    assert outcome.target is not None
+    assert (outcome.target.replicas, outcome.target.resource_version) == (10, None)
+
+
+def test_idle_pods_go_step_by_step() -> None:
+    fleet = idle(3)
+    first = fleet.look()
+    assert {where.name for where, _ in first.hold} == {"p0", "p1", "p2"}
+    assert first.target is not None
+    assert first.target.replicas == 3
+    assert all(mark.annotations == {DRAIN_ANNOTATION: "boot"} for mark in first.target.marks.values())
+    fleet.apply(first)
+    second = fleet.look()
+    assert second.target is not None
+    assert second.target.replicas == 3
+    assert all(mark.annotations == {COST_ANNOTATION: LEAST_COST} for mark in second.target.marks.values())
+    assert second.drained_after == (2.0, 2.0, 2.0)
+    fleet.apply(second)
+    assert fleet.look().target == replace(second.target, marks={})
+    last = fleet.look()
+    assert last.target is not None
+    assert (last.target.replicas, last.target.resource_version) == (0, "1")
+
+
+def test_a_pod_that_took_a_task_meanwhile_stays_until_it_is_done() -> None:
+    fleet = idle(2)
+    fleet.apply(fleet.look())
+    fleet.say("p0", active=1)
+    fleet.unacked = 1
+    outcomes = fleet.run(20)
+    assert set(fleet.pods) == {"p0"}
+    assert all("uid-p1" not in {where.uid for where in outcome.let_go} for outcome in outcomes)
+    fleet.say("p0", active=0)
+    fleet.unacked = 0
+    fleet.run(WINDOW + 12)
+    assert not fleet.pods
+
+
+def test_new_work_is_for_the_drained_first() -> None:
+    fleet = idle(3)
+    fleet.apply(fleet.look())
+    fleet.ready = 12
+    outcome = fleet.look()
+    assert {where.name for where in outcome.let_go} == {"p0", "p1", "p2"}
+    assert outcome.target is not None
+    assert outcome.target.replicas == 3
+    assert {mark.annotations[DRAIN_ANNOTATION] for mark in outcome.target.marks.values()} == {None}
+
+
+def test_work_after_the_mark_takes_it_away_again() -> None:
+    fleet = idle(1)
+    fleet.apply(fleet.look())
+    fleet.apply(fleet.look())
+    assert fleet.pods["p0"]["metadata"]["annotations"][COST_ANNOTATION] == LEAST_COST
+    fleet.ready = 1
+    fleet.apply(fleet.look())
+    assert fleet.pods["p0"]["metadata"]["annotations"] == {}
+    assert fleet.replicas == 1
+
+
+def test_nothing_goes_while_a_rollout_is_in_progress() -> None:
+    fleet = idle(3)
+    fleet.apply(fleet.look())
+    fleet.updated = 1
+    outcome = fleet.look()
+    assert {where.name for where in outcome.let_go} == {"p0", "p1", "p2"}
+    assert outcome.target is not None
+    assert outcome.target.replicas == 3
+    assert outcome.view.problem is not None
+    assert "rollout" in outcome.view.problem.message
+    fleet.ready = 40
+    grown = fleet.look()
+    assert grown.target is not None
+    assert grown.target.replicas == 10
+
+
+def test_nothing_goes_while_somebody_else_would_be_taken() -> None:
+    fleet = idle(3)
+    fleet.say("p2", active=1)
+    fleet.pods["p2"]["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    fleet.unacked = 1
+    outcomes = fleet.run(WINDOW)
+    assert set(fleet.pods) == {"p0", "p1", "p2"}
+    assert outcomes[-1].view.problem is not None
+    assert "p2 is not Ready" in outcomes[-1].view.problem.message
+    fleet.pods["p2"]["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    fleet.run(10)
+    assert set(fleet.pods) == {"p2"}
+
+
+def test_pods_that_never_started_go_first_and_need_no_drain() -> None:
+    fleet = idle(2)
+    fleet.add("new", started=False)
+    fleet.policy = replace(POLICY, min_replicas=2)
+    outcomes = fleet.run(WINDOW + 10)
+    assert set(fleet.pods) == {"p0", "p1"}
+    assert not any(outcome.hold for outcome in outcomes)
+
+
+def test_who_is_silent_counts_as_full_and_is_not_drained() -> None:
+    fleet = idle(2)
+    del fleet.reports["uid-p1"]
+    outcome = fleet.look()
+    assert {where.name for where, _ in outcome.hold} <= {"p0"}
+    assert outcome.view.load is not None
+    assert [worker.active for worker in outcome.view.load.workers] == [0, None]
+
+
+def test_an_unreadable_broker_holds_everything_where_it_is() -> None:
+    fleet = idle(3)
+    fleet.apply(fleet.look())
+    held = set(fleet.held)
+    fleet.ready = None
+    fleet.run(60)
+    assert set(fleet.pods) == {"p0", "p1", "p2"}
+    assert fleet.held == held
+    fleet.ready = 0
+    fleet.run(WINDOW + 20)
+    assert not fleet.pods
+
+
+def test_a_new_leader_takes_over_what_is_drained_and_lowers_nothing_for_a_window() -> None:
+    fleet = idle(3)
+    fleet.apply(fleet.look())
+    fleet.group = Group.new(None)
+    outcomes = fleet.run(WINDOW - 4)
+    assert set(fleet.pods) == {"p0", "p1", "p2"}
+    assert all(outcome.target is not None and outcome.target.replicas == 3 for outcome in outcomes)
+    fleet.run(20)
+    assert not fleet.pods
+
+
+def test_a_restarted_container_is_drained_anew() -> None:
+    fleet = idle(1)
+    fleet.apply(fleet.look())
+    fleet.say("p0", boot_id="next")
+    fleet.held.clear()
+    outcome = fleet.look()
+    assert [boot for _, boot in outcome.hold] == ["next"]
+
+
+def test_the_wrong_pod_went() -> None:
+    fleet = idle(2)
+    fleet.policy = replace(POLICY, min_replicas=1)
+    outcomes: list[Outcome] = []
+    while not outcomes or (outcomes[-1].target is not None and outcomes[-1].target.replicas == 2):
+        outcomes.append(fleet.look())
+        victims = [name for name, pod in fleet.pods.items() if COST_ANNOTATION in pod["metadata"]["annotations"]]
+        fleet.apply(outcomes[-1], gone=[name for name in fleet.pods if name not in victims])
+    (left,) = fleet.pods
+    (gone,) = {"p0", "p1"} - {left}
+    outcome = fleet.look()
+    assert outcome.lost == (gone,)
+    assert {where.name for where in outcome.let_go} == {left}
+
+
+def test_a_dry_run_shows_and_does_nothing() -> None:
+    fleet = idle(2)
+    fleet.dry_run = True
+    outcomes = [fleet.look() for _ in range(20)]
+    assert all(outcome.target is None and not outcome.hold for outcome in outcomes)
+    assert outcomes[-1].view.decision is not None
+    assert outcomes[-1].view.decision.desired == 0
+
+
+def test_without_a_policy_the_load_is_shown() -> None:
+    fleet = Fleet(policy=None, ready=7)
+    outcome = fleet.look()
+    assert outcome.target is None
+    assert outcome.view.load is not None
+    assert outcome.view.load.queues[0].ready == 7
+
+
+@pytest.mark.parametrize("held", [1, 5])
+def test_a_rate_limited_worker_is_not_idle(held: int) -> None:
+    fleet = idle(1)
+    fleet.say("p0", held=held)
+    fleet.unacked = held
+    fleet.run(WINDOW + 20)
+    assert set(fleet.pods) == {"p0"}
+
+
+def test_how_long_a_pod_takes_to_start_is_measured() -> None:
+    fleet = Fleet(policy=replace(POLICY, min_replicas=1))
+    fleet.add("p0", started=False)
+    fleet.run(5)
+    fleet.pods["p0"]["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    fleet.say("p0")
+    before = fleet.group.history.startup
+    fleet.look()
+    assert fleet.group.history.startup < before

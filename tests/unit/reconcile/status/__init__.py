@@ -1,0 +1,1 @@
+"""The status of clusters whose worker groups follow their load."""
