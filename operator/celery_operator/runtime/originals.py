@@ -8,9 +8,9 @@ CPU; these primitives keep the probe thread a real thread. ``_socket`` is the C 
 from __future__ import annotations
 
 import _socket
-from _thread import get_ident, start_new_thread
+from _thread import allocate_lock, get_ident, start_new_thread
 
-__all__ = ("Socket", "get_ident", "socket_module", "start_new_thread")
+__all__ = ("Socket", "allocate_lock", "get_ident", "socket_module", "start_new_thread")
 
 Socket = _socket.socket
 socket_module = _socket

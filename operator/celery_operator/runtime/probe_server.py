@@ -6,18 +6,19 @@ logs nothing while it answers, because it runs beside forks and under green pool
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
 from .failures import StartError
 from .originals import Socket, socket_module, start_new_thread
 
 Answer = Callable[[], Tuple[bool, str]]
 Status = Callable[[], Mapping[str, Any]]
-Command = Callable[[Mapping[str, str], bytes], Tuple[int, str]]
-"""What a POST does: from its headers (lower-case names) and body to a status code and a line of text."""
+Command = Callable[[Mapping[str, str], bytes], Tuple[int, Union[str, Mapping[str, Any]]]]
+"""What a POST does: from headers (lower-case names) and body to a status code and a line of text, or a JSON object."""
 
 CONNECTION_SECONDS = 1.0
 """Seconds one connection may take from the first byte to the last: the longest that a client keeps others waiting."""
@@ -99,8 +100,7 @@ class ProbeServer:
         try:
             if command is not None:
                 head, _, body = request.partition(b"\r\n\r\n")
-                code, why = command(_headers(head), body)
-                return _response(code, "text/plain", why)
+                return _said(*command(_headers(head), body))
             return self._answer(path)
         except Exception as error:  # noqa: BLE001 - reading a live worker's state must not end the probe thread
             # Alive without a doubt: this thread answers. What could not be read is said, not punished.
@@ -182,6 +182,18 @@ def _read(client: Any, deadline: float) -> bytes:
     return data
 
 
+def is_authorized(headers: Mapping[str, str], token: str) -> bool:
+    """Whether a command's headers (lower-case names) prove that it is from who knows ``token``; "" is nobody's."""
+    given = headers.get("authorization", "").encode("utf-8", "replace")
+    return bool(token) and hmac.compare_digest(given, b"Bearer " + token.encode())
+
+
+def _said(code: int, answer: Union[str, Mapping[str, Any]]) -> bytes:
+    if isinstance(answer, str):
+        return _response(code, "text/plain", answer)
+    return _response(code, "application/json", json.dumps(answer))
+
+
 NO_CONTENT = 204
 
 _REASONS = {
@@ -191,6 +203,7 @@ _REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
     500: "Error",
     503: "Unavailable",
 }

@@ -183,13 +183,16 @@ def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.
 
 def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
     from . import delivery, kombu_repairs, lost_children, worker_steps
+    from .drain import Drain
     from .worker_state import WorkerState
 
     kombu_repairs.install()
     lost_children.install()
     state = WorkerState(settings, found, commandline.option(command.options, "-n", "--hostname"))
     deadline = Deadline(settings.grace_period_seconds, settings.pod_uid)
-    worker_steps.install(app, state, _server(settings, state, {"/deadline": deadline.command}))
+    drain = Drain(settings.pod_uid, state)
+    commands: Mapping[str, Command] = {"/deadline": deadline.command, "/drain": drain.command}
+    worker_steps.install(app, state, _server(settings, state, commands), drain)
     state.sections["deadlineSeconds"] = deadline.shown
     Shutdown(settings, found, deadline, state.would_be_alive).install()
     process_tree.protect_children()

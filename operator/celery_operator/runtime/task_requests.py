@@ -58,10 +58,8 @@ def snapshot(members: Iterable[Any]) -> List[Any]:
 
 def unsent(consumer: Any) -> bool:
     """Whether tasks have ended whose acknowledgement still waits for the event loop."""
-    hub = consumer.hub
-    if hub is None:
-        return bool(consumer._pending_operations)
-    return any(map(_is_answer, snapshot(hub._ready)))
+    waiting = consumer._pending_operations if consumer.hub is None else consumer.hub._ready
+    return any(map(_is_answer, snapshot(waiting)))
 
 
 def send_answers(consumer: Any) -> None:

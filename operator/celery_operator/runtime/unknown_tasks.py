@@ -59,6 +59,10 @@ class UnknownTasks:
         """Messages put back so far, each time counted."""
         return self._requeued
 
+    def holding(self) -> int:
+        """Messages that wait to be put back."""
+        return len(self._held)
+
     @harmless
     def attach(self, consumer: Any) -> None:
         """Take the place of ``consumer.on_unknown_task`` (again, after every reconnect: a no-op then)."""

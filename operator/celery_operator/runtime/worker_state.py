@@ -94,10 +94,23 @@ class WorkerState:
     def startupz(self) -> liveness.Verdict:
         return liveness.worker_started(self.facts())
 
-    def status(self) -> Dict[str, Any]:
-        """The /status document of protocol 1."""
+    def counts(self) -> Dict[str, Any]:
+        """How much this worker has to do; ``eta`` and ``held`` as of the loop's last count."""
         from celery.worker import state
 
+        return {
+            "slots": self.slots,
+            "active": len(state.active_requests),
+            "reserved": max(0, len(state.reserved_requests) - len(state.active_requests)),
+            "held": self.held,
+            "eta": self.eta,
+            "processed": state.all_total_count[0],
+            "startedSince": self.ready_since,
+            "shuttingDown": self.shutting_down,
+        }
+
+    def status(self) -> Dict[str, Any]:
+        """The /status document of protocol 1."""
         stamp = self.loop_stamp
         sections = {name: guard.harmless(section)() for name, section in self.sections.items()}
         return {
@@ -109,18 +122,11 @@ class WorkerState:
             "nodename": self.nodename,
             "bootId": self.boot_id,
             "startedAt": self.started_at,
-            "startedSince": self.ready_since,
             "versions": self.versions.as_dict(),
             "pool": self.settings.pool,
-            "slots": self.slots,
-            "active": len(state.active_requests),
-            "reserved": max(0, len(state.reserved_requests) - len(state.active_requests)),
-            "eta": self.eta,
-            "held": self.held,
-            "processed": state.all_total_count[0],
+            **self.counts(),
             "consuming": self.consuming,
             "connected": self.connected,
-            "shuttingDown": self.shutting_down,
             "loopAgeSeconds": None if stamp is None else round(time.monotonic() - stamp, 3),
             "effective": dict(self.effective),
             "warnings": self.warnings

@@ -1,7 +1,7 @@
 """Hooks of the worker: bootsteps and signals that stamp its loop and record its state.
 
-They are added beside the application's own steps and change nothing in the worker, with two exceptions that are
-modules of their own: unknown_tasks and inflight.
+They are added beside the application's own steps and change nothing in the worker, with three exceptions that are
+modules of their own: unknown_tasks, inflight and drain.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from typing import Any, Callable, List, Optional
 
 from . import holdings, inflight, left_behind, pool_health, reconnect
+from .drain import Drain
 from .guard import harmless
 from .probe_server import ProbeServer
 from .redeliveries import Redeliveries
@@ -23,15 +24,17 @@ LONG_COUNT_EVERY = 5
 """Stamps between two counts of held messages where the count is a long walk."""
 
 
-def install(app: Any, state: WorkerState, server: Optional[ProbeServer]) -> None:
+def install(app: Any, state: WorkerState, server: Optional[ProbeServer], drain: Drain) -> None:
     """Attach everything to ``app``; ``server`` None: nobody probes."""
     reconnect.install()
     app.steps["worker"].add(_pool_step(state, server))
-    app.steps["consumer"].add(_consumer_step(state))
+    app.steps["consumer"].add(_consumer_step(state, drain))
     _connect_signals(state)
     unknown = UnknownTasks(app)
     app.steps["consumer"].add(_message_step(unknown))
     state.sections["unknownTasksRequeued"] = unknown.requeued
+    drain.install(unknown.holding)
+    state.sections["drain"] = drain.shown
     redeliveries = Redeliveries()
     redeliveries.install()
     state.sections["redeliveredWhileRunning"] = redeliveries.seen
@@ -85,7 +88,7 @@ def _pool_step(state: WorkerState, server: Optional[ProbeServer]) -> Any:
     return ProbeStep
 
 
-def _consumer_step(state: WorkerState) -> Any:
+def _consumer_step(state: WorkerState, drain: Drain) -> Any:
     """Knows when the consumer is connected, and stamps its loop from then on."""
     from celery import bootsteps
 
@@ -98,7 +101,8 @@ def _consumer_step(state: WorkerState) -> Any:
         def start(self, consumer: Any) -> None:
             _cancel(timers)
             left_behind.give_back(consumer)
-            stamp = _stamp(state, consumer)
+            drain.attach(consumer)
+            stamp = _stamp(state, consumer, drain)
             stamp()
             state.connected = True
             timers.append(consumer.timer.call_repeatedly(STAMP_INTERVAL, _ticker(consumer, stamp)))
@@ -107,6 +111,7 @@ def _consumer_step(state: WorkerState) -> Any:
         def stop(self, consumer: Any) -> None:
             state.connected = False
             _cancel(timers)
+            drain.detach()
 
         def terminate(self, consumer: Any) -> None:
             self.stop(consumer)
@@ -140,7 +145,7 @@ def _cancel(timers: List[Any]) -> None:
         timers.pop().cancel()
 
 
-def _stamp(state: WorkerState, consumer: Any) -> Callable[[], None]:
+def _stamp(state: WorkerState, consumer: Any, drain: Drain) -> Callable[[], None]:
     """What runs on the loop once a second."""
     count = [0]
 
@@ -148,7 +153,8 @@ def _stamp(state: WorkerState, consumer: Any) -> Callable[[], None]:
     def stamp() -> None:
         state.loop_stamp = time.monotonic()
         tasks = consumer.task_consumer
-        state.consuming = [queue.name for queue in tasks.queues] if tasks is not None else []
+        drain.look()
+        state.consuming = [] if tasks is None or drain.withheld else [queue.name for queue in tasks.queues]
         if count[0] % LONG_COUNT_EVERY == 0 or holdings.is_cheap(consumer):
             state.eta = holdings.eta(consumer)
             state.held = holdings.held(consumer)

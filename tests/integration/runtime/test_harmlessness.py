@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.draining import drain, undrain
 from tests.integration.runtime.pods import RUNTIME, Pod, send, wait_for_entries
 from tests.integration.servers import RedisServer, wait_until
 
@@ -37,10 +39,14 @@ def _walk(node: ast.AST, name: str, found: list[str]) -> None:
             _walk(child, name, found)
 
 
+OF_A_DRAIN = "drain."
+"""Hooks that nothing reaches unless the operator drains the worker."""
+
 TAKE_SECONDS = ("worker_steps._ticker", "unknown_tasks.Held.put_back")
 """Hooks that a worker reaches only after a while."""
 
 NEED_MORE = (
+    "drain._Return._put_back",
     "main_thread.MainThread.run.<locals>.guarded",
     "process_tree.protect_children.<locals>.leave",
     "shutdown.Shutdown._put_back_unstarted",
@@ -50,22 +56,53 @@ NEED_MORE = (
     "shutdown.Shutdown._say_not_back",
     "task_requests._send",
 )
-"""Hooks that only a deadline, or a child of a lost parent, reaches; the tests of shutdown do."""
+"""Hooks that only a deadline, a child of a lost parent, or a message in the moment of a drain reaches; the tests of
+shutdown and of drains do."""
 
 
-def live(pod: Pod, broker: RedisServer, ledger: Redis, *, awaited: str | None = None) -> None:
-    """Start, work, meet an unknown task, stop; ``awaited`` is a hook that must have failed before the stop."""
+def live(pod: Pod, broker: RedisServer, ledger: Redis, *, awaited: str | None = None, drained: bool = False) -> None:
+    """Start, work, meet an unknown task, stop; ``awaited`` is a hook that must have failed before the stop.
+
+    ``drained``: for a while before.
+    """
     pod.start()
     wait_until(lambda: "ready." in pod.output(), timeout=20.0, what="the worker consumes")
     send(broker.url(), "nobody.knows", "x")
     send(broker.url(), "shop.record", "worked")
     wait_for_entries(ledger, "worked", 1)
     wait_until(lambda: "nobody.knows" in pod.output(), timeout=10.0, what="the unknown task is met")
+    if drained:
+        live_through_a_drain(pod, broker, ledger)
     if awaited is not None:
         wait_until(lambda: awaited in failures(pod), timeout=15.0, what=awaited)
     pod.signal(signal.SIGTERM)
     assert pod.ended(timeout=30.0) == 0
     assert ledger.llen("worked") == 1
+
+
+def live_through_a_drain(pod: Pod, broker: RedisServer, ledger: Redis) -> None:
+    """Drained or not, tasks that come meanwhile, or whose time comes, run in the end, and once."""
+    due = datetime.now(UTC) + timedelta(seconds=2)
+    send(broker.url(), "shop.record", "due", eta=due.isoformat())
+    with broker.client() as client:
+        wait_until(lambda: records(client) == 0, timeout=5.0, what="it is held")
+        assert drain(pod)["draining"] is True
+        send(broker.url(), "shop.record", "meanwhile")
+
+        def was_due() -> bool:
+            # It ran, or is back in the queue, where the other one may be.
+            return ledger.llen("due") == 1 or records(client) + ledger.llen("meanwhile") == 2
+
+        wait_until(was_due, timeout=10.0, what="it was due")
+    undrain(pod)
+    wait_for_entries(ledger, "meanwhile", 1)
+    wait_for_entries(ledger, "due", 1)
+    assert (ledger.llen("meanwhile"), ledger.llen("due")) == (1, 1)
+
+
+def records(client: Redis) -> int:
+    """Messages of shop.record in the queue."""
+    return sum("shop.record" in str(message) for message in client.lrange("celery", 0, -1))
 
 
 def failures(pod: Pod) -> list[str]:
@@ -103,7 +140,8 @@ def test_a_worker_with_one_failing_hook_works(
     # Without an event loop the timer asks the loop, which is a hook more.
     settings = {"pool": "gevent" if hook.endswith("stamp_when_asked") else "prefork"}
     pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": hook}, settings=settings)
-    live(pod, empty_broker, ledger, awaited=hook if hook.startswith(TAKE_SECONDS) else None)
+    awaited = hook if hook.startswith(TAKE_SECONDS) else None
+    live(pod, empty_broker, ledger, awaited=awaited, drained=hook.startswith(OF_A_DRAIN))
     reached = failures(pod)
     assert reached == [hook] or (hook in NEED_MORE and not reached)
 
