@@ -20,7 +20,7 @@ RESOURCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "persistentvolumeclaims"): CHILD_VERBS,
     ("", "serviceaccounts"): CHILD_VERBS,
     ("", "services"): CHILD_VERBS,
-    ("", "pods"): ("list", "watch"),  # no exec, no logs
+    ("", "pods"): ("list", "watch", "patch"),  # annotations of drained ones; no exec, no logs
     ("", "secrets"): ("get", "create", "delete"),  # by name: never listed, never watched
     ("events.k8s.io", "events"): ("create", "patch"),
 }

@@ -10,13 +10,15 @@ from celery_operator.observe import kinds
 from tests.unit.install.files import INSTALL, objects, of_kind
 
 _WATCHED = {"list", "watch"}
+_MARKED = {"list", "watch", "patch"}
+"""Pods of groups that scale by their load get annotations."""
 _CHILD = {"get", "list", "watch", "create", "patch", "delete"}
 
 
 def test_the_cluster_role_grants_what_the_kinds_need_and_nothing_else() -> None:
     (role,) = of_kind(objects(INSTALL), "ClusterRole")
     custom = kinds.CELERY_CLUSTER
-    expected = {_resource(kind): _WATCHED if kind == POD else _CHILD for kind in kinds.CHILDREN}
+    expected = {_resource(kind): _MARKED if kind == POD else _CHILD for kind in kinds.CHILDREN}
     expected |= {
         _resource(custom): _WATCHED,
         f"{_resource(custom)}/status": {"patch"},

@@ -17,8 +17,11 @@ PROCESS_AUTOSCALE: Final = "--autoscale"
 
 
 def watched(group: WorkerGroup) -> bool:
-    """Whether the group's load is looked at: the operator scales it, or somebody else who may ask for its load."""
-    return group.autoscaling is not None or group.external_scaling is not None
+    """Whether the group's load is looked at: who scales must know it, and others may as long as its queues are named.
+
+    What the application's code consumes besides is not known here, and a guess would show an empty queue.
+    """
+    return group.autoscaling is not None or group.external_scaling is not None or bool(group.queues)
 
 
 def policy(group: WorkerGroup) -> Policy | None:

@@ -56,7 +56,11 @@ def test_every_field_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "scaled", "watched"),
-    [({}, False, False), ({"replicas": 3}, False, False), ({"externalScaling": {}}, False, True)],
+    [
+        ({"queues": None}, False, False),
+        ({"queues": None, "externalScaling": {}}, False, True),
+        ({"replicas": 3}, False, True),
+    ],
 )
 def test_only_autoscaling_has_a_policy(fields: Json, scaled: bool, watched: bool) -> None:
     assert (policy.policy(group(**fields)) is not None) is scaled
