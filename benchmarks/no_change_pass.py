@@ -74,6 +74,7 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
             reports=WorkerReports(clock=time.monotonic, random=random.random),
             resolve=_nowhere,
             on_change=lambda _: None,
+            leads=lambda: True,
             observer=Metrics().autoscaling,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),

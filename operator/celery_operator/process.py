@@ -113,6 +113,7 @@ class Operator:
             reports=WorkerReports(clock=time.monotonic, random=random.random),
             resolve=self._broker_address,
             on_change=self._enqueue_load,
+            leads=self._holds_lease,
             observer=self._metrics.autoscaling,
             clock=time.monotonic,
             now=_now,
@@ -268,8 +269,11 @@ class Operator:
         autoscaler: Autoscaler | None = getattr(self, "_autoscaler", None)
         if autoscaler is None:
             return None
-        view = autoscaler.views(ClusterKey(namespace=namespace, name=cluster)).get(group)
-        return None if view is None else load_document(view, time.monotonic())
+        key = ClusterKey(namespace=namespace, name=cluster)
+        view = autoscaler.views(key).get(group)
+        if view is not None:
+            return load_document(view, time.monotonic())
+        return {"due": None, "problem": "its queues have not been read yet"} if autoscaler.knows(key, group) else None
 
     def _leader(self) -> str:
         """The base URL of the leader, where that is another process."""

@@ -33,9 +33,10 @@ class PodMark:
 class Target:
     """What the autoscaler wants the pass to write for a group."""
 
-    replicas: int
+    replicas: int | None
+    """None: the number is not ours, and only marks are to be written."""
     resource_version: str | None = None
-    """The Deployment's, when replicas are lowered: the conditions were looked at in that one and no later one."""
+    """The Deployment's, without which replicas are never lowered: the conditions were looked at in that one."""
     marks: Mapping[str, PodMark] = field(default_factory=dict)
     """By pod's name."""
 

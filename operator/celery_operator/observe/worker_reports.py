@@ -92,9 +92,10 @@ class WorkerReports:
         if address.uid in self._followers:
             self._follower(address).let_go()
 
-    def held(self) -> frozenset[str]:
-        """UIDs of the pods that are kept drained, whether they are drained already or not."""
-        return frozenset(uid for uid, follower in self._followers.items() if follower.is_held)
+    def is_held(self, uid: str) -> bool:
+        """Whether this pod is kept drained, be it drained already or not."""
+        follower = self._followers.get(uid)
+        return follower is not None and follower.is_held
 
     async def stop(self) -> None:
         """End all tasks and wait for them. No pod is let go: the leases run out, or the next leader renews them."""

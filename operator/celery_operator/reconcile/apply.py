@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
@@ -17,7 +18,7 @@ from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Manif
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.snapshot import Applied
-from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Delete, Mark, Plan
+from celery_operator.reconcile.plan import FIELD_MANAGER, SCALE_MANAGER, Apply, Delete, Mark, Plan
 
 _LOG = logging.getLogger(__name__)
 _PASSWORD_BYTES: Final = 24
@@ -63,6 +64,8 @@ class Applier:
     async def execute(self, cluster: CeleryCluster, plan: Plan) -> bool:
         """Carry out the plan; True when another pass must follow at once, because the world is another one now.
 
+        First of all what follows the load: no spec that is refused may stop that.
+
         Raises Rejected when the API server refuses a child as invalid (then nothing was written), ApiError and
         NotLeader for everything else that a later try may cure.
         """
@@ -74,20 +77,27 @@ class Applier:
 
     async def _execute(self, cluster: CeleryCluster, plan: Plan) -> bool:
         memory = self._memory.of(ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name))
+        by_load = {scaled.ref for scaled in plan.scaled}
+        first = [step for step in plan.applies if step.manager == SCALE_MANAGER and step.ref in by_load]
+        await asyncio.gather(*map(self._mark, plan.marks))
+        await self._write_all(first, memory)
         tried = {(step.ref, _TRIED): Applied(desired=step.desired, live="") for step in plan.withheld}
-        if plan.applies or any(memory.get(key) != value for key, value in tried.items()):
-            await self._dry_run((*plan.applies, *plan.withheld))
+        rest = [step for step in plan.applies if step not in first]
+        if rest or any(memory.get(key) != value for key, value in tried.items()):
+            await self._dry_run((*rest, *plan.withheld))
         memory.update(tried)
         if plan.create_redis_secret:
             await self._create_redis_secret(cluster)
             return True
-        for step in plan.applies:
+        await self._write_all(rest, memory)
+        await self._delete(plan.deletes)
+        return False
+
+    async def _write_all(self, steps: Iterable[Apply], memory: dict[tuple[ObjectRef, str], Applied]) -> None:
+        for step in steps:
             applied = await self._write(step)
             if applied is not None:
                 memory[step.ref, step.manager] = applied
-        await asyncio.gather(*map(self._mark, plan.marks))
-        await self._delete(plan.deletes)
-        return False
 
     async def _dry_run(self, applies: tuple[Apply, ...]) -> None:
         """Try everything at once, so that a slow API server costs one answer's time and not all of them."""

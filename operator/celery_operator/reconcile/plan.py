@@ -104,7 +104,7 @@ class Plan:
 
     applies: tuple[Apply, ...] = ()
     marks: tuple[Mark, ...] = ()
-    """Written after the applies: a pod that is to go gets its mark in a pass before the number is lowered."""
+    """Written first: a pod that consumes again is no longer the cheapest when a number is lowered."""
     deletes: tuple[Delete, ...] = ()
     create_redis_secret: bool = False
     blocked: Blocked | None = None
@@ -145,7 +145,7 @@ def make(snapshot: Snapshot) -> Plan:
         return _only_scale(snapshot, Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
     stranger = _strange_secret(snapshot)
     if stranger is not None:
-        return _with_strangers(Plan(), [stranger])
+        return _with_strangers(_only_scale(snapshot), [stranger])
     try:
         desired = _desired(snapshot)
     except MergeError as error:
@@ -153,15 +153,16 @@ def make(snapshot: Snapshot) -> Plan:
     return _compare(snapshot, desired)
 
 
-def _only_scale(snapshot: Snapshot, blocked: Blocked) -> Plan:
-    """A blocked plan: what runs keeps running, and that includes scaling by its load."""
+def _only_scale(snapshot: Snapshot, blocked: Blocked | None = None) -> Plan:
+    """A plan that writes nothing of the spec: what runs keeps running, and that includes scaling by its load."""
     steps: list[Apply] = []
     for group in snapshot.cluster.spec.workers:
         name = names.worker(snapshot.cluster.metadata.name, group.name)
         ref = ObjectRef(kind=DEPLOYMENT, namespace=snapshot.cluster.metadata.namespace, name=name)
-        target, live = snapshot.targets.get(group.name), snapshot.live.get(ref)
+        target, live = _target_of(snapshot, group.name), snapshot.live.get(ref)
         if target is not None and live is not None and owned(snapshot.cluster, live):
-            steps += _scale(snapshot, ref, {**live, "spec": {"replicas": target.replicas}}, live)
+            replicas = _replicas(target, live, 0)
+            steps += _scale(snapshot, ref, {**live, "spec": {"replicas": replicas}}, live)
     scaled = tuple(_scaled(snapshot, steps))
     return Plan(blocked=blocked, applies=tuple(steps), marks=tuple(_marks(snapshot)), scaled=scaled)
 
@@ -225,15 +226,22 @@ def _build(snapshot: Snapshot, surroundings: Surroundings) -> list[Manifest]:
     """The children; a Deployment that scales by itself or by somebody else's hand keeps its number of pods."""
     manifests = children.build(snapshot.cluster, surroundings)
     for manifest in manifests:
-        target = _target(snapshot, manifest)
         if manifest["kind"] != DEPLOYMENT.kind or _owns_replicas(snapshot, manifest):
             continue
         live = snapshot.live.get(ObjectRef.of(manifest))
-        if target is not None:
-            manifest["spec"]["replicas"] = target.replicas
-        elif live is not None and owned(snapshot.cluster, live):
-            manifest["spec"]["replicas"] = live["spec"].get("replicas", 1)
+        mine = None if live is None or not owned(snapshot.cluster, live) else live
+        manifest["spec"]["replicas"] = _replicas(_target(snapshot, manifest), mine, manifest["spec"]["replicas"])
     return manifests
+
+
+def _replicas(target: Target | None, live: Manifest | None, initial: int) -> int:
+    """The number of a group that does not own it: lower than it is only for the version that was looked at."""
+    wanted = None if target is None else target.replicas
+    if live is None:
+        return initial if wanted is None else wanted
+    found = int(live["spec"].get("replicas", 1))
+    may_lower = target is not None and target.resource_version is not None
+    return found if wanted is None or (wanted < found and not may_lower) else wanted
 
 
 def _group(manifest: Manifest) -> str | None:
@@ -248,7 +256,15 @@ def _owns_replicas(snapshot: Snapshot, manifest: Manifest) -> bool:
 
 def _target(snapshot: Snapshot, manifest: Manifest) -> Target | None:
     name = _group(manifest)
-    return None if name is None else snapshot.targets.get(name)
+    return None if name is None else _target_of(snapshot, name)
+
+
+def _target_of(snapshot: Snapshot, group: str) -> Target | None:
+    """The target of a group; without a number where the spec no longer lets the load decide it."""
+    target = snapshot.targets.get(group)
+    spec = next((each.autoscaling for each in snapshot.cluster.spec.workers if each.name == group), None)
+    decides = spec is not None and not spec.dry_run
+    return target if target is None or decides else replace(target, replicas=None)
 
 
 def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:

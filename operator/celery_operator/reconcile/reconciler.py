@@ -59,6 +59,7 @@ class Scaler(Protocol):
     """The autoscaler as a pass sees it."""
 
     def watch(self, key: ClusterKey, cluster: CeleryCluster) -> None: ...
+    def knows(self, key: ClusterKey) -> bool: ...
     def forget(self, key: ClusterKey) -> None: ...
     def targets(self, key: ClusterKey) -> Mapping[str, Target]: ...
     def views(self, key: ClusterKey) -> Mapping[str, GroupView]: ...
@@ -134,7 +135,6 @@ class Reconciler:
             except ValidationError as error:
                 await self._write_invalid(manifest, error)
                 return None
-            self._scaler.watch(key, cluster)
             return await self._pass(manifest, cluster)
 
     def tell_deadlines(self, key: ClusterKey) -> None:
@@ -151,10 +151,13 @@ class Reconciler:
         self._waiting.discard(key)
 
     async def _pass(self, manifest: Manifest, cluster: CeleryCluster) -> float | None:
+        key = ClusterKey.of_cluster(manifest)
         outcome = await self._carry_out(cluster)
         if outcome.again:
             return 0.0
         plan, failure = outcome.plan, outcome.failure
+        if plan.blocked is None or not self._scaler.knows(key):
+            self._scaler.watch(key, cluster)  # a refused spec changes nothing, and the former one goes on
         if failure is None:
             await self._tell_of(outcome, manifest)
         await self._tell_of_scaling(plan, manifest)
@@ -237,13 +240,13 @@ class Reconciler:
             references_hashes=readings.hashes,
             redis_secret=redis_secret,
             applied=dict(self._memory.of(key)),
-            targets=self._scaler.targets(key),
         )
         unknown = [ref for ref in planning.desired_refs(snapshot) if ref not in live]
         for ref, found in zip(unknown, await asyncio.gather(*map(self._client.get, unknown)), strict=True):
             if found is not None:
                 live[ref] = strip(found)
-        return snapshot
+        # Last: a look while this pass waited may have let the pods go that a former one meant.
+        return replace(snapshot, targets=self._scaler.targets(key))
 
     async def _redis_secret(self, cluster: CeleryCluster, live: Mapping[ObjectRef, Manifest]) -> Manifest | None:
         """The managed Redis' Secret without what it keeps secret.

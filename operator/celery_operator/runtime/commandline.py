@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from .failures import StartError
@@ -50,6 +53,39 @@ def option(options: Sequence[str], *names: str) -> str:
     return found
 
 
+_SHELL = "click_repl"
+"""The package behind ``celery amqp repl``, for people at a terminal."""
+
+_USES_SHELL = "celery.bin.amqp"
+"""The module of Celery that imports it whatever the command is: prompt_toolkit comes with it, 60 ms of CPU a worker."""
+
+
+def program() -> Any:
+    """The module celery.bin.celery, imported without the shell of ``celery amqp``.
+
+    Only while that one module of Celery's is imported something else stands for the shell: an application, and a plugin
+    of Celery's command line, that imports click_repl gets the real one.
+    """
+    if _SHELL not in sys.modules and _USES_SHELL not in sys.modules:
+        for needed in ("amqp", "celery.bin.base"):
+            importlib.import_module(needed)  # before, so that no other code runs meanwhile
+        stand_in: Any = ModuleType(_SHELL)
+        stand_in.register_repl = _no_shell
+        sys.modules[_SHELL] = stand_in
+        try:
+            importlib.import_module(_USES_SHELL)
+        except ImportError:
+            # It wants more than today's Celery does: celery.bin.celery imports it again, with the real one.
+            sys.modules.pop(_USES_SHELL, None)
+        finally:
+            del sys.modules[_SHELL]
+    return importlib.import_module("celery.bin.celery")
+
+
+def _no_shell(*_: Any, **__: Any) -> None:
+    """In place of click_repl.register_repl, which adds a command to ``celery amqp``."""
+
+
 OWNED_GLOBALS = ("app", "broker", "result_backend", "loader", "config", "workdir")
 """Options of ``celery`` whose variables are anybody's: BROKER_URL, APP, WORKDIR … The application is loaded already."""
 
@@ -78,13 +114,11 @@ def _ignore(parameter: Any) -> None:
 
 def variables_that_are_read(component: str, environ: Mapping[str, str]) -> List[str]:
     """Warnings about variables that Celery's CLI takes as options, beside those that are ignored."""
-    import celery.bin.celery
-
-    program: Any = celery.bin.celery.celery
+    command = program().celery
     warnings: List[str] = []
     for parameter, prefix, owned in (
-        *((found, "CELERY", OWNED_GLOBALS) for found in program.params),
-        *((found, "CELERY_" + component.upper(), OWNED) for found in program.commands[component].params),
+        *((found, "CELERY", OWNED_GLOBALS) for found in command.params),
+        *((found, "CELERY_" + component.upper(), OWNED) for found in command.commands[component].params),
     ):
         if parameter.name in owned:
             continue

@@ -95,7 +95,7 @@ def _warnings(command: commandline.Command, layers: configuration.Layers) -> Lis
 
 def run(runtime: Runtime) -> int:
     """Celery's main, in this process. Failures before the worker or beat runs get a termination message."""
-    program = importlib.import_module("celery.bin.celery")
+    program = commandline.program()
     commandline.ignore_variables(program.celery, runtime.command.component)
     shown = commandline.shown_usage_errors()
     try:
@@ -182,7 +182,7 @@ def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.
 
 
 def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
-    from . import delivery, kombu_repairs, lost_children, worker_steps
+    from . import delivery, forks, kombu_repairs, lost_children, worker_steps
     from .drain import Drain
     from .worker_state import WorkerState
 
@@ -196,6 +196,7 @@ def _worker_hooks(app: Any, settings: Settings, found: Installed, command: comma
     state.sections["deadlineSeconds"] = deadline.shown
     Shutdown(settings, found, deadline, state.would_be_alive).install()
     process_tree.protect_children()
+    forks.install()
     delivery.install(app, state, command.options)
     return state
 

@@ -12,7 +12,7 @@ from celery_operator.scaling import demand
 from celery_operator.scaling.model import Decision, Demand, History, Load, Policy, Reason, Wants, Worker
 
 LEAST_SIGHT: Final = 6.0
-"""Seconds a history must be long before anything is lowered: three heartbeats of every worker."""
+"""Seconds a history must be long before anything is lowered, or raised for what workers run: three heartbeats."""
 LONGEST_GAP: Final = 15.0
 """Seconds without a reading after which a window begins anew; a reader's longest pause between two tries is 10 s."""
 SETTLED_SECONDS: Final = 2.0
@@ -23,13 +23,15 @@ def decide(load: Load, policy: Policy, history: History, now: float) -> tuple[De
     """What a group should have, and its history with this decision in it.
 
     Raising needs one reading; lowering needs a whole window of them without a gap. Where a queue could not be read
-    nothing is lowered but to maxReplicas. ``now`` is in seconds of the clock of the history.
+    nothing is lowered but to maxReplicas. Who is drained stays so until the load of this moment needs it, however
+    little was seen before. ``now`` is in seconds of the clock of the history.
     """
     if load.unreadable:
         unreadable_since = now if history.unreadable_since is None else history.unreadable_since
         history = replace(history, unreadable_since=unreadable_since)
-        return _blind(load, policy, now - unreadable_since), history
+        return _blind(load, policy, history, now - unreadable_since), history
     history = _noted(load, history, now)
+    since = _since(history, now)
     found = demand.measure(
         load,
         policy,
@@ -37,16 +39,24 @@ def decide(load: Load, policy: Policy, history: History, now: float) -> tuple[De
         startup=history.startup,
         orphans_seconds=None if history.orphans_since is None else now - history.orphans_since,
         awake=history.awake_until is not None,
+        sighted=now - since >= LEAST_SIGHT,
     )
     want = _clamp(found.want, policy)
-    since = _since(history, now)
     wants = _with(history.wants, now, want, policy.window)
     history = replace(history, since=since, wants=wants)
     seen_enough = now - since >= max(policy.window, LEAST_SIGHT)
     enough = wants[0][1] if seen_enough else max(wants[0][1], load.replicas)
     desired, reason = _desired(load, policy, found, want, enough)
-    undrain, drain = _changes(load, desired)
-    return Decision(desired=desired, want=want, undrain=undrain, drain=drain, reason=reason, demand=found), history
+    decision = Decision(
+        desired=desired,
+        want=want,
+        undrain=_undrain(load, min(want, desired)),
+        drain=_drain(load, desired),
+        reason=reason,
+        demand=found,
+        needs_unacked=_needs_unacked(load, history),
+    )
+    return decision, history
 
 
 def _since(history: History, now: float) -> float:
@@ -72,10 +82,9 @@ def _with(wants: Wants, now: float, want: int, window: float) -> Wants:
 def _noted(load: Load, history: History, now: float) -> History:
     """With what this load, which could be read, says of orphans and of ETAs that are near."""
     orphans_since = history.orphans_since
-    if demand.orphans(load) == 0:
-        orphans_since = None
-    elif orphans_since is None:
-        orphans_since = now
+    if load.unacked is not None:
+        since = now if orphans_since is None else orphans_since
+        orphans_since = since if demand.orphans(load) else None
     awake_until = history.awake_until
     if (seconds := demand.awake_seconds(load, history.startup)) is not None:
         awake_until = max(now + seconds, now if awake_until is None else awake_until)
@@ -84,7 +93,13 @@ def _noted(load: Load, history: History, now: float) -> History:
     return replace(history, unreadable_since=None, orphans_since=orphans_since, awake_until=awake_until)
 
 
-def _blind(load: Load, policy: Policy, seconds: float) -> Decision:
+def _needs_unacked(load: Load, history: History) -> bool:
+    """When the group is about to go to zero, and from then on until the messages of nobody are known to be gone."""
+    last_want = history.wants[-1][1] if history.wants else None
+    return history.orphans_since is not None or (last_want == 0 and load.replicas > 0)
+
+
+def _blind(load: Load, policy: Policy, history: History, seconds: float) -> Decision:
     """Hold within the limits; after ``fallback_after`` ask for at least ``fallback_replicas``.
 
     From then on the drained consume again: nobody knows any more that they are not needed.
@@ -95,17 +110,32 @@ def _blind(load: Load, policy: Policy, seconds: float) -> Decision:
         fallback = _clamp(max(load.replicas, policy.fallback_replicas or 0), policy)
         if fallback > hold:
             desired, reason = fallback, Reason.FALLBACK
-    undrain, drain = _changes(load, desired)
-    if seconds < policy.fallback_after and desired <= load.replicas:
-        undrain = ()
-    return Decision(desired=desired, want=desired, undrain=undrain, drain=drain, reason=reason)
+    take_back = seconds >= policy.fallback_after or desired > load.replicas
+    return Decision(
+        desired=desired,
+        want=desired,
+        undrain=_undrain(load, desired) if take_back else (),
+        drain=_drain(load, desired),
+        reason=reason,
+        needs_unacked=_needs_unacked(load, history),
+    )
 
 
-def _changes(load: Load, desired: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Who should consume again, and who should not, so that ``desired`` pods consume."""
-    drained = [worker for worker in load.workers if worker.draining]
-    surplus = load.replicas - len(drained) - desired
-    return _fullest(drained, -surplus), _least_busy(load, surplus)
+def _undrain(load: Load, wanted: int) -> tuple[str, ...]:
+    """Who should consume again so that ``wanted`` pods consume.
+
+    Between a lower number and the end of its victims there are more pods than the number says, and the victims are
+    drained: whom the number has left out already is not missing.
+    """
+    drained = [worker for worker in load.workers if worker.drained]
+    consuming = max(load.replicas, len(load.workers)) - len(drained)
+    return _fullest(drained, wanted - consuming, load.hides_eta)
+
+
+def _drain(load: Load, desired: int) -> tuple[str, ...]:
+    """Who should stop consuming so that no more than ``desired`` pods of the number that is asked for consume."""
+    drained = sum(worker.drained for worker in load.workers)
+    return _least_busy(load, load.replicas - drained - desired)
 
 
 def _desired(load: Load, policy: Policy, found: Demand, want: int, enough: int) -> tuple[int, Reason]:
@@ -133,9 +163,9 @@ def _clamp(number: int, policy: Policy) -> int:
     return min(max(number, policy.min_replicas), policy.max_replicas)
 
 
-def _fullest(drained: list[Worker], count: int) -> tuple[str, ...]:
-    """Those that would take longest to go anyway."""
-    order = sorted(drained, key=lambda worker: (-worker.busy_slots, worker.pod))
+def _fullest(drained: list[Worker], count: int, hides_eta: bool) -> tuple[str, ...]:
+    """Those that would take longest to go anyway, after those whose ETA tasks would look due when they go."""
+    order = sorted(drained, key=lambda worker: (not (hides_eta and worker.eta), -worker.busy_slots, worker.pod))
     return tuple(worker.pod for worker in order[: max(0, count)])
 
 
@@ -143,15 +173,22 @@ def _least_busy(load: Load, count: int) -> tuple[str, ...]:
     """Idle pods first; then the least busy, which end what they run and take nothing new.
 
     Pods that have not begun to consume go before any busy one: while there are such, none is taken. Pods that hold
-    messages for a rate limit may do so for ever, and of those that say nothing nobody knows: they are never taken.
+    messages for a rate limit may do so for ever, and of those that say nothing nobody knows: they are never taken, and
+    neither are those that cannot be told. Where the broker hides ETAs, those that hold ETA tasks count as busy ones,
+    and are last of all: their tasks would come back as if they were due.
     """
     everybody_started = len(load.workers) >= load.replicas
-    may_go = [
-        worker
-        for worker in load.consuming
-        if worker.idle or (everybody_started and worker.active is not None and worker.held == 0)
-    ]
-    return tuple(worker.pod for worker in sorted(may_go, key=_cost)[: max(0, count)])
+    may_go = [worker for worker in load.consuming if _may_go(worker, everybody_started, load.hides_eta)]
+    order = sorted(may_go, key=lambda worker: (load.hides_eta and worker.eta > 0, *_cost(worker)))
+    return tuple(worker.pod for worker in order[: max(0, count)])
+
+
+def _may_go(worker: Worker, everybody_started: bool, hides_eta: bool) -> bool:
+    if not worker.can_drain:
+        return False
+    if worker.idle and not (hides_eta and worker.eta):
+        return True
+    return everybody_started and worker.active is not None and worker.held == 0
 
 
 def _cost(worker: Worker) -> tuple[bool, bool, bool, bool, int, float, str]:

@@ -26,6 +26,7 @@ def measure(
     startup: float,
     orphans_seconds: float | None = None,
     awake: bool = False,
+    sighted: bool = True,
 ) -> Demand:
     """The demand of a load whose queues could all be read.
 
@@ -33,12 +34,13 @@ def measure(
     more than one slot a task. Length t: due / t workers. In both as many slots as run, with the headroom. What
     drained workers run counts too: who goes must leave enough for the tasks that will follow. ``orphans_seconds``
     says for how long there have been orphans, and ``awake`` that an ETA is near for which a worker was started.
+    Unless ``sighted``, the workers have not been watched long enough to ask for more because of what they run.
     """
-    busy = sum(worker.busy_slots for worker in load.workers)
     due = sum(_due(queue, startup) for queue in load.queues) + sum(worker.reserved for worker in load.consuming)
-    slots = max(busy / (1.0 - policy.headroom), _for_due(busy, due, load, policy, service_seconds, startup))
+    slots = max(_running(load, policy, sighted), _for_due(due, load, policy, service_seconds, startup))
     want = _workers(slots, load.slots_per_worker)
     kept = awake or due > 0 or _kept(load, orphans_seconds)
+    busy = sum(worker.busy_slots for worker in load.workers)
     return Demand(busy=busy, due=due, slots=slots, want=max(want, 1) if kept else want)
 
 
@@ -56,7 +58,7 @@ def orphans(load: Load) -> int:
 def _due(queue: Queue, startup: float) -> float:
     """This group's part of the tasks that should start now, and one task when an ETA comes before a pod could start."""
     assert queue.ready is not None
-    waiting = max(0, queue.ready - queue.future_eta) * queue.share
+    waiting = max(0, queue.ready - (queue.future_eta or 0)) * queue.share
     if waiting == 0 and _is_near(queue, startup):
         return min(1.0, queue.share)
     return waiting
@@ -75,9 +77,33 @@ def awake_seconds(load: Load, startup: float) -> float | None:
     return max(0.0, *near) + _WAKE_MARGIN if near else None
 
 
-def _for_due(busy: int, due: float, load: Load, policy: Policy, service_seconds: float | None, startup: float) -> float:
+def _running(load: Load, policy: Policy, sighted: bool) -> float:
+    """Slots for what runs, with the headroom. Silence has no headroom, and fills no more than there is."""
+    there = load.replicas * load.slots_per_worker
+    told = _told(load) / (1.0 - policy.headroom)
+    if not sighted:
+        told = min(told, there)
+    return told + _silent(load, there - told)
+
+
+def _told(load: Load) -> int:
+    """Slots in use of workers that have told it."""
+    return sum(worker.busy_slots for worker in load.workers if worker.active is not None)
+
+
+def _silent(load: Load, most: float) -> float:
+    """Slots of workers that have not told what they run: all of them, within what is left of those that there are."""
+    return min(sum(worker.slots for worker in load.workers if worker.active is None), max(0.0, most))
+
+
+def _for_due(due: float, load: Load, policy: Policy, service_seconds: float | None, startup: float) -> float:
+    """Slots for what should start now beside what runs; 0 when nothing should."""
+    if due == 0:
+        return 0.0
     if policy.target_queue_length is not None:
         return due / policy.target_queue_length * load.slots_per_worker
+    told = _told(load)
+    busy = told + _silent(load, load.replicas * load.slots_per_worker - told)
     latency = policy.target_latency
     if latency is None or service_seconds is None:
         return busy + due
@@ -90,13 +116,17 @@ def _workers(slots: float, slots_per_worker: int) -> int:
 
 
 def _kept(load: Load, orphans_seconds: float | None) -> bool:
-    """Whether anything is left that needs a worker: running, taken, held back, or orphaned.
+    """Whether anything is left that needs a worker beside what runs: taken, held back, or orphaned.
 
-    Tasks that wait for their ETA do not: a worker that ends puts them back, and the group wakes in time.
+    Tasks that wait for their ETA do not: a worker that ends puts them back, and the group wakes in time. But where
+    the broker hides ETAs they would look due at once, and so on: there they do. Orphans that were there when it was
+    last known keep a group from zero, and wake none.
     """
-    if any(worker.busy_slots or worker.reserved or worker.held for worker in load.workers):
+    if any(worker.reserved or worker.held or (worker.eta and load.hides_eta) for worker in load.workers):
         return True
     if orphans_seconds is None:
         return False
+    if load.unacked is None:
+        return load.replicas > 0
     certain = load.replicas > 0 and all(queue.share == 1.0 for queue in load.queues)
     return certain or orphans_seconds >= _ORPHANS_SECONDS

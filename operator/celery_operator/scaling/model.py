@@ -15,8 +15,8 @@ class Queue:
     name: str
     ready: int | None
     """Messages that wait in the broker; None when nobody could read it."""
-    future_eta: int = 0
-    """Those of ``ready`` whose ETA has not come."""
+    future_eta: int | None = 0
+    """Those of ``ready`` whose ETA has not come; None when the broker cannot tell: then all of them are due."""
     next_eta: float | None = None
     """Seconds from now until the first ETA among them; below 0 when it has just come."""
     share: float = 1.0
@@ -40,9 +40,16 @@ class Worker:
     """Tasks that it holds for their ETA; they go back to the queue when it ends."""
     draining: bool = False
     """It consumes nothing, because it was told to."""
+    can_drain: bool = True
+    """False when it cannot be told, because it refuses or does not answer: it goes on consuming."""
     ready: bool = True
     idle_seconds: float = 0.0
     """How long it has been running nothing; 0 while it runs something."""
+
+    @property
+    def drained(self) -> bool:
+        """Whether it takes nothing new, as far as anybody knows."""
+        return self.draining and self.can_drain
 
     @property
     def busy_slots(self) -> int:
@@ -77,7 +84,12 @@ class Load:
     @property
     def consuming(self) -> tuple[Worker, ...]:
         """Workers that take new tasks."""
-        return tuple(worker for worker in self.workers if not worker.draining)
+        return tuple(worker for worker in self.workers if not worker.drained)
+
+    @property
+    def hides_eta(self) -> bool:
+        """Whether some queue's broker cannot tell which messages wait for their ETA: those that go back look due."""
+        return any(queue.future_eta is None for queue in self.queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +127,7 @@ class History:
     """When this history began: a new leader lowers nothing before it has seen a whole window."""
     unreadable_since: float | None = None
     orphans_since: float | None = None
-    """Since when messages are taken that no living worker accounts for."""
+    """Since when messages are taken that no living worker accounts for; it stays while nobody knows what is taken."""
     awake_until: float | None = None
     """Until when a worker is needed for a task whose ETA is near, wherever the task is."""
     service_time: ServiceTime = field(default_factory=ServiceTime)
@@ -173,3 +185,5 @@ class Decision:
     reason: Reason
     demand: Demand | None = None
     """None where the queues could not be read."""
+    needs_unacked: bool = False
+    """Whether the next decisions depend on ``Load.unacked``: ask for it as long as this is so."""

@@ -30,14 +30,16 @@ class Pods:
 
 
 def rolling(pods: Pods) -> bool:
-    """Whether pods of two templates exist, or are about to: then nobody knows whom a lower number would take."""
-    return not pods.fresh or pods.updated != pods.existing or len(pods.revisions) > 1
+    """Whether pods of two templates exist: then nobody knows whom a lower number would take."""
+    return (pods.fresh and pods.updated != pods.existing) or len(pods.revisions) > 1
 
 
 def obstacle(pods: Pods, victims: Collection[str]) -> str | None:
     """Why ``victims`` cannot be removed now, in words; None when they can."""
     if rolling(pods):
         return "a rollout is in progress"
+    if not pods.fresh:
+        return "the Deployment's controller has not seen its last change yet"
     found = pods.ready | pods.not_ready
     if pods.existing != pods.wanted or len(found) != pods.wanted:
         return f"{pods.existing} pods exist and {pods.wanted} are wanted"

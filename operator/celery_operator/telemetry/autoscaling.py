@@ -20,7 +20,7 @@ class QueueLoad(Protocol):
     @property
     def ready(self) -> int | None: ...
     @property
-    def future_eta(self) -> int: ...
+    def future_eta(self) -> int | None: ...
     @property
     def share(self) -> float: ...
 
@@ -156,14 +156,15 @@ class AutoscalingMetrics:
         """Count a pod that was drained, and another one that went."""
         self._wrong_picks.labels(namespace, cluster, group).inc()
 
-    def forget(self, namespace: str, cluster: str) -> None:
-        """Show nothing more of this CeleryCluster."""
+    def forget(self, namespace: str, cluster: str, group: str | None = None) -> None:
+        """Show nothing more of this CeleryCluster, or of one group of it."""
+        gone = {"namespace": namespace, "cluster": cluster} | ({} if group is None else {"group": group})
         known = (self._backlog, self._slots, self._replicas, self._decisions, self._drain, self._age, self._errors)
         for metric in (*known, self._wrong_picks):
-            metric.remove_by_labels({"namespace": namespace, "cluster": cluster})
-        for labels in [labels for labels in self._read_at if labels[:2] == (namespace, cluster)]:
+            metric.remove_by_labels(gone)
+        for labels in [labels for labels in self._read_at if labels[: len(gone)] == tuple(gone.values())]:
             del self._read_at[labels]
-        for labels in [labels for labels in self._decided if labels[:2] == (namespace, cluster)]:
+        for labels in [labels for labels in self._decided if labels[: len(gone)] == tuple(gone.values())]:
             del self._decided[labels]
 
     def _show_load(self, labels: Labels, load: Load | None) -> None:
@@ -171,8 +172,9 @@ class AutoscalingMetrics:
         due: float | None = None
         eta: float | None = None
         if load is not None and all(queue.ready is not None for queue in queues):
-            due = sum(max(0, (queue.ready or 0) - queue.future_eta) * queue.share for queue in queues)
-            eta = sum(queue.future_eta * queue.share for queue in queues)
+            due = sum(max(0, (queue.ready or 0) - (queue.future_eta or 0)) * queue.share for queue in queues)
+        if load is not None and all(queue.future_eta is not None for queue in queues):
+            eta = sum((queue.future_eta or 0) * queue.share for queue in queues)
         self._show(self._backlog, labels, due=due, eta=eta, unacked=None if load is None else load.unacked)
         workers = [] if load is None else load.workers
         self._show(

@@ -7,11 +7,15 @@ import re
 from typing import Any, Final
 
 from celery_operator.kube.objects import DEPLOYMENT
+from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.e2e.delivery.workers import Fleet
 from tests.e2e.space import Space
 
 WINDOW_SECONDS: Final = 10
+LEAVE_SECONDS: Final = WINDOW_SECONDS + 40.0
+"""The window, the 15 s beyond it that are promised, and room for a machine that ends pods at the same time."""
 DEPLOYMENT_NAME: Final = "shop-worker-default"
+DRAIN_ANNOTATION: Final = "celery-operator.dev/draining"
 _STEP: Final = re.compile(r"Scaled (?:up|down) replica set \S+ from (\d+) to (\d+)")
 
 
@@ -27,20 +31,37 @@ def autoscaling(*, least: int, most: int, **fields: Any) -> dict[str, Any]:
     }
 
 
-def fleet(*, least: int, most: int, **fields: Any) -> Fleet:
+def fleet(*, least: int, most: int, pool: str = "prefork", **fields: Any) -> Fleet:
     """A group with two slots a pod that sizes itself."""
     spec = autoscaling(least=least, most=most, **fields)
-    return Fleet(replicas=least, concurrency=2, extra={"autoscaling": spec})
+    return Fleet(replicas=least, concurrency=2, pool=pool, extra={"autoscaling": spec})
 
 
-def replicas(space: Space) -> int:
+def resize(space: Space, *, least: int, most: int, **fields: Any) -> None:
+    """Edit the limits of the (only) group, and other fields of it."""
+    (group,) = space.get(CELERY_CLUSTER, "shop")["spec"]["workers"]
+    space.edit("shop", workers=[{**group, "autoscaling": autoscaling(least=least, most=most), **fields}])
+
+
+def replicas(space: Space, deployment: str = DEPLOYMENT_NAME) -> int:
     """What the Deployment is asked for."""
-    return int(space.get(DEPLOYMENT, DEPLOYMENT_NAME)["spec"].get("replicas", 1))
+    return int(space.get(DEPLOYMENT, deployment)["spec"].get("replicas", 1))
 
 
-def steps(space: Space) -> list[tuple[int, int]]:
+def draining(space: Space) -> list[str]:
+    """The pods that the operator keeps drained, by their annotation."""
+    pods = space.pods("shop", "worker")
+    return [pod["metadata"]["name"] for pod in pods if DRAIN_ANNOTATION in (pod["metadata"].get("annotations") or {})]
+
+
+def steps(space: Space, deployment: str = DEPLOYMENT_NAME) -> list[tuple[int, int]]:
     """From which number to which the Deployment's own controller went, as its Events tell, oldest first."""
     said = space.kubectl("get", "events", "--field-selector=reason=ScalingReplicaSet", "-o", "json")
     found = sorted(json.loads(said)["items"], key=lambda event: event["metadata"]["creationTimestamp"])
-    matches = [_STEP.search(event["message"]) for event in found if event["involvedObject"]["name"] == DEPLOYMENT_NAME]
+    matches = [_STEP.search(event["message"]) for event in found if event["involvedObject"]["name"] == deployment]
     return [(int(match[1]), int(match[2])) for match in matches if match]
+
+
+def highest(space: Space, deployment: str = DEPLOYMENT_NAME) -> int:
+    """The most pods that the Deployment was ever asked for beyond those that it began with."""
+    return max((after for _, after in steps(space, deployment)), default=0)

@@ -9,16 +9,13 @@ import pytest
 from celery_operator.kube.objects import Manifest
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.e2e import manifests
-from tests.e2e.autoscaling.group import DEPLOYMENT_NAME, WINDOW_SECONDS, autoscaling, fleet, replicas, steps
+from tests.e2e.autoscaling.group import DEPLOYMENT_NAME, LEAVE_SECONDS, autoscaling, draining, fleet, replicas, steps
 from tests.e2e.conftest import MakeSpace
 from tests.e2e.delivery.bench import bench
 from tests.e2e.delivery.load import Load
 from tests.e2e.release import WORKER_IMAGE, Release
 from tests.e2e.space import Space
 from tests.e2e.until import until
-
-LEAVE_SECONDS = WINDOW_SECONDS + 40.0
-"""The window, the 15 s beyond it that are promised, and room for a machine that ends pods at the same time."""
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
@@ -68,7 +65,7 @@ def test_an_operator_that_dies_in_a_scale_in_leaves_nobody_drained(release: Rele
     with bench(make_space(), "redis", "AtLeastOnce", spec, WORKER_IMAGE) as row:
         group = [{"name": "default", "queues": _queues(row.space), "concurrency": 2}]
         row.space.edit("shop", workers=[{**group[0], "autoscaling": autoscaling(least=0, most=2)}])
-        until(lambda: _draining(row.space), bool, within=LEAVE_SECONDS)
+        until(lambda: draining(row.space), bool, within=LEAVE_SECONDS)
         for pod in release.pods():
             release.delete_pod(pod["metadata"]["name"])
         # No operator is there to tell them: what they were told runs out by itself.
@@ -81,12 +78,6 @@ def test_an_operator_that_dies_in_a_scale_in_leaves_nobody_drained(release: Rele
 def _queues(space: Space) -> list[str]:
     (group,) = space.get(CELERY_CLUSTER, "shop")["spec"]["workers"]
     return list(group["queues"])
-
-
-def _draining(space: Space) -> list[str]:
-    annotation = "celery-operator.dev/draining"
-    pods = space.pods("shop", "worker")
-    return [pod["metadata"]["name"] for pod in pods if annotation in (pod["metadata"].get("annotations") or {})]
 
 
 def test_handing_a_group_over_changes_no_number(space: Space) -> None:

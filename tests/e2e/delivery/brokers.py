@@ -174,6 +174,10 @@ class RabbitPod(BrokerPod):
         # A queue that is new, or whose server has just started, has no figures yet: that is not "none".
         return sum(queue.get("messages", 1) for queue in queues if queue["name"] in manifests.QUEUES)
 
+    def queue_type(self, name: str) -> str:
+        """`classic` or `quorum`."""
+        return str(self._request("GET", f"/api/queues/%2F/{quote(name, safe='')}")["type"])
+
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         with (
             self._reached(15672) as port,

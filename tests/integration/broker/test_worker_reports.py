@@ -143,14 +143,14 @@ async def test_a_pod_with_another_uid_refuses(reports: WorkerReports, pod: Pod) 
     report = await reported(reports, pod)
     stranger = PodAddress(uid="somebody-else", name=pod.name, host="127.0.0.1", port=pod.port)
     reports.hold(stranger, report.boot_id, 30.0)
-    await until(lambda: reports.held() == frozenset())
+    await until(lambda: not reports.is_held(stranger.uid))
     assert pod.status()["drain"]["draining"] is False
 
 
 async def test_a_worker_of_another_boot_is_not_drained(reports: WorkerReports, pod: Pod) -> None:
     reports.hold(address_of(pod), "a-former-boot", 30.0)
-    assert reports.held() == {pod.uid}
-    await until(lambda: reports.held() == frozenset())
+    assert reports.is_held(pod.uid)
+    await until(lambda: not reports.is_held(pod.uid))
     assert pod.status()["drain"]["draining"] is False
 
 

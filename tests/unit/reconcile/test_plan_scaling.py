@@ -143,3 +143,21 @@ def test_marks_are_written_where_they_differ() -> None:
     found = plan(world, shop, Target(replicas=1, marks=marks)).marks
     assert {mark.ref.name: mark.mark.annotations for mark in found} == {"new": {"cost": "low"}, "clear": {"cost": None}}
     assert {mark.ref.kind for mark in found} == {POD}
+
+
+def test_a_number_is_never_lowered_without_the_version_that_was_looked_at() -> None:
+    """Somebody has scaled a second ago: the last look knew nothing of it."""
+    shop = group(**SCALING)
+    world = settled(shop)
+    world.objects[WEB]["spec"]["replicas"] = 8
+    assert plan(world, shop, Target(replicas=3)).is_empty
+    assert not plan(world, shop, Target(replicas=3, resource_version="17")).is_empty
+
+
+def test_a_target_of_the_former_spec_is_nobodys_number() -> None:
+    world = settled(group(**SCALING))
+    world.objects[WEB]["spec"]["replicas"] = 10
+    dry = group(autoscaling={**SCALING["autoscaling"], "dryRun": True})
+    for shop in (group(externalScaling={}), dry):
+        steps = plan(world, shop, Target(replicas=5, resource_version="17")).applies
+        assert not [step for step in steps if step.manager == SCALE_MANAGER]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from celery_operator.scaling.decide import LONGEST_GAP, decide
-from celery_operator.scaling.model import History, Queue, Reason
+from celery_operator.scaling.model import History, Policy, Queue, Reason
 from celery_operator.scaling.service_time import ServiceTime
 from tests.unit.scaling.loads import SEEN, decided, load, looked, policy, worker, workers
 
@@ -222,8 +222,86 @@ def test_messages_of_nobody_wake_a_group_only_when_they_stay(share: float) -> No
     held, history = looked(nobodys, policy(window=0.0), SEEN, first=0.0, until=59.0)
     assert {found.want for found in held} == {0}
     assert decide(nobodys, policy(), history, 60.0)[0].want == 1
-    _, history = decide(load(workers=workers(replicas), share=share), policy(), history, 61.0)
+    _, history = decide(load(workers=workers(replicas), share=share, unacked=0), policy(), history, 61.0)
     assert history.orphans_since is None
+
+
+def test_what_is_taken_is_asked_for_steadily_so_that_the_decision_does_not_flip() -> None:
+    """A reader that tells it only when asked: three messages of nobody keep the pod, look after look."""
+    history, needed, wants = replace(SEEN, wants=((-2.0, 0),)), True, []
+    for second in range(0, 60, 2):
+        found, history = decide(load(workers=workers(1), unacked=3 if needed else None), policy(), history, second)
+        needed = found.needs_unacked
+        wants.append(found.want)
+    assert wants == [1] * 30
+    assert needed
+    gone, _ = decide(load(workers=workers(1), unacked=0), policy(), history, 60.0)
+    assert (gone.want, gone.needs_unacked) == (0, True)
+
+
+def test_nobody_asks_what_is_taken_where_it_decides_nothing() -> None:
+    assert not decided(load(workers=workers(1, active=1))).needs_unacked
+    assert not decided(load()).needs_unacked, "no pods: none can go"
+    assert not decided(load(workers=workers(1)), policy(min_replicas=1)).needs_unacked
+    nobodys = load(workers=workers(1, active=1), unacked=7)
+    assert decided(nobodys).needs_unacked
+
+
+def test_orphans_that_nobody_can_see_any_more_keep_the_last_pod_and_wake_none() -> None:
+    known = replace(SEEN, orphans_since=-100.0)
+    assert decided(load(workers=workers(1)), history=known).want == 1
+    assert decided(load(workers=workers(1), share=0.5), history=known).want == 1
+    assert decided(load(), history=known).want == 0
+    assert decided(load(workers=workers(1))).want == 0, "nobody ever saw any"
+
+
+def test_silent_workers_have_no_headroom() -> None:
+    found = decided(load(workers=workers(3, active=None)), policy(headroom=0.1))
+    assert (found.desired, found.undrain, found.demand and found.demand.busy) == (3, (), 12)
+    some = (*workers(2, active=None), worker("full", active=4))
+    assert decided(load(workers=some), policy(headroom=0.1)).desired == 3
+
+
+def test_work_that_waits_behind_silent_workers_raises() -> None:
+    assert decided(load(ready=1, workers=workers(3, active=None))).desired == 4
+
+
+def test_for_three_heartbeats_what_runs_raises_nothing_and_what_waits_does() -> None:
+    full, by = load(workers=workers(2, active=4)), policy(headroom=0.1)
+    held, history = looked(full, by, History(), first=0.0, until=5.0)
+    assert [found.desired for found in held] == [2, 2, 2]
+    assert decide(full, by, history, 6.0)[0].desired == 3
+    assert decided(load(ready=1, workers=workers(2, active=4)), by, History()).desired == 3
+
+
+@pytest.mark.parametrize("by", [policy(), policy(target_queue_length=4)], ids=["latency", "length"])
+def test_where_the_broker_hides_etas_a_worker_that_holds_some_stays(by: Policy) -> None:
+    """It would put them back, they would look due, and another worker would take them: so on until next week."""
+    holding = load(workers=(worker(eta=20, idle_seconds=500),), future_eta=None)
+    found = decided(holding, by)
+    assert (found.desired, found.drain) == (1, ())
+    assert decided(load(workers=(worker(eta=20),))).drain == ("a",), "Redis tells which are for later"
+
+
+def test_where_the_broker_hides_etas_everything_that_waits_is_due() -> None:
+    assert decided(load(ready=20, future_eta=None), policy(target_queue_length=4)).desired == 5
+
+
+def test_victims_that_are_not_gone_yet_stay_drained_when_the_number_is_lower() -> None:
+    fleet = (*workers(2, active=4), worker("victim", draining=True))
+    found = decided(load(workers=fleet, replicas=2))
+    assert (found.desired, found.drain, found.undrain) == (2, (), ())
+    more = decided(load(ready=4, workers=fleet, replicas=2), policy(target_queue_length=1, max_step_up=1))
+    assert (more.desired, more.undrain) == (3, ("victim",)), "but new work may have it"
+
+
+@pytest.mark.parametrize("history", [History(), History(since=-500.0, wants=((-16.0, 3),))], ids=["leader", "gap"])
+def test_who_is_drained_stays_so_when_nobody_knows_what_was_before(history: History) -> None:
+    fleet = workers(3, draining=True, idle_seconds=60)
+    found = decided(load(workers=fleet), history=history)
+    assert (found.desired, found.drain, found.undrain) == (3, (), ())
+    needed = decided(load(ready=4, workers=fleet), policy(target_queue_length=4), history)
+    assert (needed.desired, len(needed.undrain)) == (3, 1), "and of the drained only as many are taken as are needed"
 
 
 def test_a_lower_maximum_is_reached_without_a_window() -> None:

@@ -60,5 +60,39 @@ def test_no_busy_pod_is_drained_while_others_have_not_appeared() -> None:
     assert (len(found.drain), set(found.drain) & {"w0", "w1"}) == (8, set())
 
 
+def test_who_cannot_be_told_is_never_drained_and_keeps_nobody_else() -> None:
+    fleet = (worker("deaf", can_drain=False, idle_seconds=99), worker("b"), worker("c", active=1), worker("d"))
+    assert decided(load(workers=fleet), policy(min_replicas=3)).drain == ("b",)
+
+
+def test_who_was_told_and_refuses_consumes() -> None:
+    """So another one is drained in its place, and nobody tells it again."""
+    fleet = (worker("refuses", draining=True, can_drain=False), worker("b"), worker("c", active=4))
+    found = decided(load(workers=fleet), policy(min_replicas=2))
+    assert (found.drain, found.undrain) == (("b",), ())
+    taken = (worker("refuses", draining=True, can_drain=False, reserved=9), worker("b"), worker("c", active=4))
+    assert decided(load(workers=taken)).desired == 4, "what it has taken is due like anybody's"
+
+
+def test_where_the_broker_hides_etas_busy_pods_go_before_those_that_hold_some() -> None:
+    fleet = (worker("holds", eta=9, idle_seconds=900), worker("busy", active=1), worker("idle", idle_seconds=9))
+    hidden, shown = load(workers=fleet, future_eta=None), load(workers=fleet)
+    assert decided(hidden, policy(max_replicas=1)).drain == ("idle", "busy")
+    assert decided(shown, policy(max_replicas=1)).drain == ("idle", "holds")
+
+
+def test_of_pods_that_all_hold_hidden_etas_one_goes_on_consuming() -> None:
+    holders = workers(3, eta=2)
+    assert decided(load(workers=holders, future_eta=None)).drain == ("w0", "w1")
+    appearing = load(workers=holders, replicas=5, future_eta=None)
+    assert decided(appearing).drain == (), "while some have not appeared nobody knows who would consume"
+
+
+def test_who_holds_hidden_etas_is_the_first_to_be_taken_back() -> None:
+    fleet = (worker("busy", active=2, draining=True), worker("holds", eta=9, draining=True))
+    assert decided(load(workers=fleet, future_eta=None)).undrain == ("holds",)
+    assert decided(load(workers=fleet)).undrain == ("busy",)
+
+
 def test_a_worker_is_idle_only_when_it_said_so() -> None:
     assert not Worker(pod="a", slots=4).idle

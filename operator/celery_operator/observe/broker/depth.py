@@ -14,8 +14,8 @@ class Depth:
     """Messages that wait in the broker; 0 for a queue that does not exist."""
     unacked: int | None = None
     """Messages of this queue that some worker holds."""
-    future_eta: int = 0
-    """Those of ``ready`` whose ETA has not come."""
+    future_eta: int | None = 0
+    """Those of ``ready`` whose ETA has not come; None where the broker does not show it."""
     next_eta: float | None = None
     """The first of these ETAs, in seconds since the epoch."""
 

@@ -100,7 +100,10 @@ class RabbitReader:
         except BaseException:
             self._abort()
             raise
-        return {name: Depth(ready=self._known(name, ready), unacked=self._unacked(name)) for name in queues}
+        # RabbitMQ shows no message without delivering it, so nobody knows which of them wait for an ETA.
+        return {
+            name: Depth(ready=self._known(name, ready), unacked=self._unacked(name), future_eta=None) for name in queues
+        }
 
     async def close(self) -> None:
         """End the connections, within two seconds whatever the server does."""

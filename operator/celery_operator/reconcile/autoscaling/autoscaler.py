@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -48,7 +48,7 @@ class Observer(Protocol):
     """What looks tell a metrics registry."""
 
     def observe(self, namespace: str, cluster: str, view: GroupView, now: float) -> None: ...
-    def forget(self, namespace: str, cluster: str) -> None: ...
+    def forget(self, namespace: str, cluster: str, group: str | None = None) -> None: ...
     def drained(self, namespace: str, cluster: str, group: str, seconds: float) -> None: ...
     def wrong_pick(self, namespace: str, cluster: str, group: str) -> None: ...
 
@@ -81,6 +81,7 @@ class Autoscaler:
         reports: WorkerReports,
         resolve: Callable[[ClusterKey], Awaitable[BrokerAddress | None]],
         on_change: Callable[[ClusterKey], None],
+        leads: Callable[[], bool],
         observer: Observer,
         clock: Callable[[], float],
         now: Callable[[], datetime],
@@ -91,6 +92,7 @@ class Autoscaler:
         self._reports = reports
         self._resolve = resolve
         self._on_change = on_change
+        self._leads = leads
         self._observer = observer
         self._clock = clock
         self._now = now
@@ -109,11 +111,8 @@ class Autoscaler:
             known.task = asyncio.create_task(self._follow(key, known), name=f"autoscaler {key}")
         elif known.version != version:
             known.model, known.version = cluster, version
-            wanted = {group.name for group in cluster.spec.workers if policy.watched(group)}
-            for gone in known.views.keys() - wanted:
-                known.groups.pop(gone, None)
-                known.views.pop(gone, None)
-                known.targets.pop(gone, None)
+            known.targets.clear()  # decided for another spec
+            self._drop_groups(key, known)
             known.resolve.set()
 
     def forget(self, key: ClusterKey) -> None:
@@ -124,14 +123,25 @@ class Autoscaler:
         if known.task is not None:
             known.task.cancel()
         for pods in observation.pods_by_group(self._pods(key)).values():
-            for pod in pods:
-                where, uid = observation.address(pod), pod["metadata"]["uid"]
-                report = self._reports.get(uid)
-                if where is not None and (uid in self._reports.held() or (report is not None and report.draining)):
-                    self._reports.let_go(where)
+            self._let_go(pods)
         self._hub.forget(key)
         self._reports.forget(key)
         self._observer.forget(key.namespace, key.name)
+
+    def _drop_groups(self, key: ClusterKey, known: _Cluster) -> None:
+        """Forget groups that are looked at no longer; whoever is drained there consumes again."""
+        pods = observation.pods_by_group(self._pods(key))
+        for gone in known.views.keys() - {group.name for group in _watched(known.model)}:
+            known.groups.pop(gone, None)
+            known.views.pop(gone, None)
+            self._let_go(pods.get(gone, ()))
+            self._observer.forget(key.namespace, key.name, gone)
+
+    def _let_go(self, pods: Iterable[Manifest]) -> None:
+        for pod in pods:
+            where, report = observation.address(pod), self._reports.get(pod["metadata"]["uid"])
+            if where is not None and (self._reports.is_held(where.uid) or (report is not None and report.draining)):
+                self._reports.let_go(where)
 
     def targets(self, key: ClusterKey) -> Mapping[str, Target]:
         """What the pass has to write, by group."""
@@ -142,6 +152,11 @@ class Autoscaler:
         """What is known, by group."""
         known = self._clusters.get(key)
         return {} if known is None else dict(known.views)
+
+    def knows(self, key: ClusterKey, group: str | None = None) -> bool:
+        """Whether the cluster, or this group of it, is looked at, though perhaps not yet."""
+        known = self._clusters.get(key)
+        return known is not None and (group is None or any(each.name == group for each in _watched(known.model)))
 
     async def stop(self) -> None:
         """End all tasks. Drains run out by themselves, or the next leader takes them over."""
@@ -174,22 +189,22 @@ class Autoscaler:
     def _wish(self, key: ClusterKey, known: _Cluster, address: BrokerAddress) -> Wish:
         """What is to be read, how often, and whether a group may be about to go to zero."""
         fast = unacked = False
-        for name, view in known.views.items():
+        for view in known.views.values():
             if view.policy is None:
                 continue
             fast = fast or view.replicas == 0
-            zero = view.policy.min_replicas == 0 and view.decision is not None and view.decision.want == 0
-            unacked = unacked or (zero and view.replicas > 0 and name in known.groups)
+            unacked = unacked or (view.decision is not None and view.decision.needs_unacked)
         wanted = frozenset(name for group in _watched(known.model) for name in queues.of(known.model, group))
         return Wish(address=address, queues=wanted, fast=fast, unacked=unacked)
 
     def _pods(self, key: ClusterKey) -> list[Manifest]:
         return [child for ref, child in self._cache.children(key).items() if ref.kind == POD]
 
-    def _watch_pods(self, key: ClusterKey) -> None:
+    def _watch_pods(self, key: ClusterKey) -> dict[str, PodAddress]:
+        """Have all workers of the cluster asked what they do; where they are, by uid."""
         known = self._clusters.get(key)
         if known is None:
-            return
+            return {}
         wanted = {group.name for group in _watched(known.model)}
         found: dict[str, PodAddress] = {}
         for group, pods in observation.pods_by_group(self._pods(key)).items():
@@ -198,21 +213,23 @@ class Autoscaler:
                 if where is not None:
                     found[where.uid] = where
         self._reports.watch(key, found)
+        return found
 
     def _look(self, key: ClusterKey) -> None:
         """One look at all groups of a cluster; synchronous, and cheap."""
         known = self._clusters.get(key)
         manifest = self._cache.cluster(key)
-        if known is None or manifest is None or "deletionTimestamp" in manifest["metadata"]:
+        if known is None or manifest is None or "deletionTimestamp" in manifest["metadata"] or not self._leads():
             return
-        self._watch_pods(key)
+        everyone = self._watch_pods(key)
         around = Surroundings(
             now=self._clock(),
             wall=self._now(),
             reading=self._hub.reading(key),
             heartbeats=self._hub.heartbeats(key),
             report=self._reports.get,
-            held=self._reports.held(),
+            held=frozenset(uid for uid in everyone if self._reports.is_held(uid)),
+            refuses=self._reports.refuses,
         )
         pods = observation.pods_by_group(self._pods(key))
         changed = False
@@ -244,12 +261,13 @@ class Autoscaler:
             return False
         memory = known.groups.get(group.name)
         if memory is None:
-            memory = known.groups[group.name] = Group.new(policy.prior(group))
+            memory = known.groups[group.name] = Group()
         look = Look(
             group=group.name,
             queues=queues.of(known.model, group),
             policy=policy.policy(group),
             slots=queues.slots(group, around, pods.get(group.name, ())),
+            prior=policy.prior(group),
             deployment=deployment,
             pods=tuple(pods.get(group.name, ())),
             sharing=queues.sharing(known.model, group, known.views),
@@ -257,16 +275,15 @@ class Autoscaler:
             dry_run=policy.dry_run(group),
         )
         outcome = memory.look(look)
-        self._carry_out(key, group.name, outcome)
+        self._carry_out(key, group.name, outcome, around.held)
         before, known.views[group.name] = known.views.get(group.name), outcome.view
         former = known.targets.pop(group.name, None)
         if outcome.target is not None:
             known.targets[group.name] = outcome.target
         return _worth_a_pass(before, outcome, former, deployment)
 
-    def _carry_out(self, key: ClusterKey, group: str, outcome: Outcome) -> None:
+    def _carry_out(self, key: ClusterKey, group: str, outcome: Outcome, held: frozenset[str]) -> None:
         """Tell the workers, and count."""
-        held = self._reports.held()
         for where, boot_id in outcome.hold:
             if where.uid not in held:
                 self._reports.hold(where, boot_id, LEASE)
@@ -300,8 +317,8 @@ def _watched(cluster: CeleryCluster) -> list[WorkerGroup]:
 def _worth_a_pass(before: GroupView | None, outcome: Outcome, former: Target | None, deployment: Manifest) -> bool:
     """Whether something is to be written: another number, a mark, or another state to be told in the status."""
     target, view = outcome.target, outcome.view
-    if target is not None and (target.marks or target.replicas != deployment["spec"].get("replicas", 1)):
-        return former != target or target.replicas != deployment["spec"].get("replicas", 1)
+    if target is not None and (target.marks or target.replicas not in (None, deployment["spec"].get("replicas", 1))):
+        return former != target  # what a pass could not write, the queue tries again in its own time
     if before is None or before.problem != view.problem or (before.decision is None) != (view.decision is None):
         return True
     return before.decision is not None and view.decision is not None and before.decision.reason != view.decision.reason

@@ -11,8 +11,6 @@ from celery_operator.scaling.model import Decision, Demand, Load, Policy, Reason
 
 _UNLIMITED: Final = Policy(min_replicas=0, max_replicas=2**31 - 1)
 """For groups that somebody else scales: a slot for every task that is due. Limits and targets are theirs."""
-_UNKNOWN_START: Final = 15.0
-"""Seconds that a pod takes to start where none was measured, as in `scaling.model.History`."""
 
 
 def readable(view: GroupView) -> Load | None:
@@ -27,7 +25,7 @@ def demand_of(view: GroupView) -> Demand | None:
         return None
     if view.decision is not None and view.decision.demand is not None:
         return view.decision.demand
-    startup = _UNKNOWN_START if view.startup_seconds is None else view.startup_seconds
+    startup = view.startup_seconds or 0.0
     return demand.measure(load, view.policy or _UNLIMITED, service_seconds=view.service_seconds, startup=startup)
 
 

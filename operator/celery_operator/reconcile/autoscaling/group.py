@@ -1,8 +1,8 @@
 """One autoscaled group from look to look: what is remembered of it, and what a look at it leads to.
 
 Scale-in goes pod by pod through: chosen, drained (a lease that we renew), idle for certain, marked as the cheapest to
-delete, gone. Nothing of it is remembered that is not also in the pods: their leases and annotations are the truth, so
-a new leader goes on where the former one stopped, and without any leader the workers consume again.
+delete, gone. Nothing of it has to be remembered: the leases in the pods are the truth, and what a new leader finds
+drained it goes on with or lets go. Without any leader the workers consume again by themselves.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.scaling import removal
 from celery_operator.scaling.decide import decide
 from celery_operator.scaling.model import Decision, History, Load, Policy, Worker
-from celery_operator.scaling.service_time import ServiceTime
 
 COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
 LEAST_COST: Final = "-2147483647"
 DRAIN_ANNOTATION: Final = f"{API_GROUP}/draining"
-"""On a pod that is drained: the bootId of the worker that was told so."""
+"""On a pod that is drained, for people: the bootId of the worker that was told so."""
 SETTLE_SECONDS: Final = 2.0
 """Between the deletion cost and the lower number: the ReplicaSet controller has a cache of its own."""
 DRAINED_AGE: Final = 3.0
 """Seconds that a worker's word that it is drained and idle is good for."""
+LONGEST_START: Final = 300.0
+"""Seconds of a start that count at most: a pod that found no node for hours says nothing about the next one."""
 _STARTUP_WEIGHT: Final = 0.5
 """How much the newest start counts in the measured start-up time."""
 
@@ -44,7 +45,10 @@ class Look:
     group: str
     queues: tuple[str, ...]
     policy: Policy | None
-    slots: int
+    slots: int | None
+    """Tasks that a pod runs at a time; None where neither the spec nor a worker says so."""
+    prior: float | None
+    """expectedTaskDuration in seconds."""
     deployment: Manifest
     pods: tuple[Manifest, ...]
     sharing: Sharing
@@ -79,31 +83,31 @@ class _Pod:
     drain_since: float | None = None
     drained: bool = False
     cost_since: float | None = None
+    cheap_at: float | None = None
+    """When it was last seen as cheap to delete although it is not to go."""
 
 
 @dataclass(slots=True)
 class Group:
     """The memory of one group; all of it can be lost."""
 
-    history: History
+    history: History = field(default_factory=History)
     _pods: dict[str, _Pod] = field(default_factory=dict)
     _looked_at: float | None = None
     _bystanders: dict[str, str] = field(default_factory=dict)
     """Names by uid of the pods that the last lowering did not mean, until it is carried out."""
     _lowered_to: int = 0
-
-    @classmethod
-    def new(cls, prior: float | None) -> Group:
-        """``prior``: expectedTaskDuration in seconds."""
-        return cls(History(service_time=ServiceTime(prior=prior)))
+    _slots: int = 1
+    """Tasks that a pod runs at a time, as was last known: at zero there is nobody to ask."""
 
     def look(self, look: Look) -> Outcome:
         """One look; without a policy the load is only shown."""
         around = look.around
+        self._slots = look.slots or self._slots
         self._remember(look)
         workers = tuple(self._worker(pod, look) for pod in look.pods)
         replicas = look.deployment["spec"].get("replicas", 1)
-        load = observation.load(look.queues, workers, replicas, look.slots, look.sharing, around)
+        load = observation.load(look.queues, workers, replicas, self._slots, look.sharing, around)
         view = GroupView(
             group=look.group,
             policy=look.policy,
@@ -117,26 +121,31 @@ class Group:
             dry_run=look.dry_run,
         )
         if look.policy is None:
-            return Outcome(view=view, let_go=self._all_drained(look))
+            return self._leave_alone(look, view)
         decision, self.history = decide(load, look.policy, self.history, around.now)
         view = replace(view, decision=decision)
         if look.dry_run:
-            return Outcome(view=view, let_go=self._all_drained(look))
+            return self._leave_alone(look, view)
         return self._act(look, load, decision, view)
+
+    def _leave_alone(self, look: Look, view: GroupView) -> Outcome:
+        """Nobody is drained and nothing marked in a group whose number is not ours."""
+        return self._finish(look, view, Target(replicas=None), kept={})
 
     def _worker(self, pod: Manifest, look: Look) -> Worker:
         known = self._pods[pod["metadata"]["uid"]]
-        return observation.worker(pod, look.group, look.slots, known.idle_since, look.around)
+        return observation.worker(pod, look.group, self._slots, known.idle_since, look.around)
 
     def _remember(self, look: Look) -> None:
         """Note what changed since the last look: tasks done, starts finished, who is idle."""
         around = look.around
+        self.history = replace(self.history, service_time=replace(self.history.service_time, prior=look.prior))
         alive = {pod["metadata"]["uid"]: pod for pod in look.pods}
         self._pods = {uid: self._pods.get(uid, _Pod()) for uid in alive}
         busy, completed = 0.0, 0
         for uid, pod in alive.items():
             known = self._pods[uid]
-            seen = observation.worker(pod, look.group, look.slots, known.idle_since, around)
+            seen = observation.worker(pod, look.group, self._slots, known.idle_since, around)
             busy += seen.active or 0
             completed += _completed(known, observation.processed(pod, look.group, around), seen.active)
             if seen.active != 0:
@@ -155,11 +164,10 @@ class Group:
 
     def _note_start(self, known: _Pod, pod: Manifest, look: Look) -> None:
         """Measure how long a pod takes from its creation until it consumes, of those whose start was watched."""
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        started = observation.has_started(look.around.heartbeats.get(f"{look.group}@{name}"), look.around.report(uid))
+        started = observation.has_started(pod, look.group, look.around)
         if started and not known.started and known.seen_starting:
             created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-            took = max(0.0, (look.around.wall - created).total_seconds())
+            took = min(max(0.0, (look.around.wall - created).total_seconds()), LONGEST_START)
             startup = self.history.startup + _STARTUP_WEIGHT * (took - self.history.startup)
             self.history = replace(self.history, startup=startup)
         known.started = known.started or started
@@ -168,22 +176,45 @@ class Group:
     def _act(self, look: Look, load: Load, decision: Decision, view: GroupView) -> Outcome:
         pods = {pod["metadata"]["name"]: pod for pod in look.pods}
         state = observation.pods_of(look.deployment, look.pods)
+        leaving = self._leaving(look, load)
+        up = Target(replicas=max(decision.desired, load.replicas))
         if removal.rolling(state):
             # Nobody knows whom a lower number would take, and whom the rollout replaces need not be drained.
             view = _hindered(view, "a rollout is in progress") if decision.desired < load.replicas else view
-            return self._finish(look, view, Target(replicas=max(decision.desired, load.replicas)), kept={})
-        kept = self._kept(look, load, decision, pods)
-        if decision.desired >= load.replicas:
-            return self._finish(look, view, Target(replicas=decision.desired), kept)
+            return self._finish(look, view, up, leaving, tuple(leaving))
+        kept = {**self._kept(load, decision, pods), **leaving}
+        if leaving or not state.fresh or decision.desired >= load.replicas:
+            return self._finish(look, view, up, kept, tuple(leaving))
+        if len(pods) < load.replicas and state.existing == len(pods):
+            # What is asked for and does not exist, for want of quota or room, is given up first: that takes nobody.
+            return self._finish(look, view, self._lower(look, max(decision.desired, len(pods))), kept)
         victims = self._victims(look, load, decision, pods, kept)
         if not victims:
-            return self._finish(look, view, Target(replicas=load.replicas), kept)
+            return self._finish(look, self._undrainable(look, load, view, kept), up, kept)
         why_not = removal.obstacle(state, victims)
         if why_not is not None:
-            return self._finish(look, _hindered(view, why_not), Target(replicas=load.replicas), kept)
+            return self._finish(look, _hindered(view, why_not), up, kept)
         return self._remove(look, load, view, victims, kept)
 
-    def _kept(self, look: Look, load: Load, decision: Decision, pods: Mapping[str, Manifest]) -> dict[str, Manifest]:
+    def _leaving(self, look: Look, load: Load) -> dict[str, Manifest]:
+        """Pods that the last lowering meant and that are about to be deleted: they must not consume again."""
+        if len(look.pods) <= load.replicas:
+            return {}
+        return {pod["metadata"]["name"]: pod for pod in look.pods if _is_cheap(pod)}
+
+    def _undrainable(self, look: Look, load: Load, view: GroupView, kept: Mapping[str, Manifest]) -> GroupView:
+        """With why nothing goes, where nobody is being drained because nobody can be."""
+        mute = [worker.pod for worker in load.workers if not worker.can_drain]
+        if kept or not mute:
+            return view
+        pod = next(pod for pod in look.pods if pod["metadata"]["name"] == mute[0])
+        why = look.around.refuses(pod["metadata"]["uid"]) or "it does not answer on its probe port"
+        return _hindered(view, f"pod {mute[0]} cannot be asked whether it is idle: {why}")
+
+    def _lower(self, look: Look, replicas: int) -> Target:
+        return Target(replicas=replicas, resource_version=look.deployment["metadata"]["resourceVersion"])
+
+    def _kept(self, load: Load, decision: Decision, pods: Mapping[str, Manifest]) -> dict[str, Manifest]:
         """Pods that shall be drained from now on: those that are, but for who is to consume again, and new ones."""
         names = {worker.pod for worker in load.workers if worker.draining}.difference(decision.undrain)
         return {name: pods[name] for name in (*sorted(names), *decision.drain) if name in pods}
@@ -198,9 +229,7 @@ class Group:
         return tuple(chosen[:surplus])
 
     def _never_started(self, pod: Manifest, look: Look) -> bool:
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        heard = observation.has_started(look.around.heartbeats.get(f"{look.group}@{name}"), look.around.report(uid))
-        return not heard and not observation.is_ready(pod)
+        return not observation.is_ready(pod) and not observation.has_started(pod, look.group, look.around)
 
     def _drained(self, pod: Manifest, look: Look) -> bool:
         """For certain: its lease is ours, and its word is fresh."""
@@ -220,17 +249,26 @@ class Group:
         now, settled = look.around.now, 0
         for name in victims:
             known = self._pods[kept[name]["metadata"]["uid"]]
-            if (kept[name]["metadata"].get("annotations") or {}).get(COST_ANNOTATION) == LEAST_COST:
+            if _is_cheap(kept[name]):
                 known.cost_since = now if known.cost_since is None else known.cost_since
             settled += known.cost_since is not None and now - known.cost_since >= SETTLE_SECONDS
         target = Target(replicas=load.replicas)
-        if settled:
+        if settled and not self._others_are_cheap(look, victims):
             others = (pod["metadata"] for pod in look.pods if pod["metadata"]["name"] not in victims)
             self._bystanders = {metadata["uid"]: metadata["name"] for metadata in others}
             self._lowered_to = load.replicas - settled
-            version = look.deployment["metadata"]["resourceVersion"]
-            target = Target(replicas=self._lowered_to, resource_version=version)
+            target = self._lower(look, self._lowered_to)
         return self._finish(look, view, target, kept, victims)
+
+    def _others_are_cheap(self, look: Look, victims: tuple[str, ...]) -> bool:
+        """Whether a pod that is not to go may still look cheap to the ReplicaSet controller, which has a cache."""
+        now, found = look.around.now, False
+        for pod in look.pods:
+            known = self._pods[pod["metadata"]["uid"]]
+            if pod["metadata"]["name"] not in victims and _is_cheap(pod):
+                known.cheap_at = now
+            found = found or (known.cheap_at is not None and now - known.cheap_at < SETTLE_SECONDS)
+        return found
 
     def _finish(
         self,
@@ -313,6 +351,10 @@ def _hindered(view: GroupView, why: str) -> GroupView:
     return replace(view, problem=Problem(reason="ScaleInWaits", message=f"pods could go, but {why}"))
 
 
+def _is_cheap(pod: Manifest) -> bool:
+    return (pod["metadata"].get("annotations") or {}).get(COST_ANNOTATION) == LEAST_COST
+
+
 def _annotations(
     pod: Manifest, kept: Mapping[str, Manifest], victims: tuple[str, ...], report: WorkerReport | None
 ) -> dict[str, str | None]:
@@ -322,8 +364,6 @@ def _annotations(
     draining = report.boot_id if name in kept and report is not None else None
     if found.get(DRAIN_ANNOTATION) != draining:
         out[DRAIN_ANNOTATION] = draining
-    if name in victims and found.get(COST_ANNOTATION) != LEAST_COST:
-        out[COST_ANNOTATION] = LEAST_COST
-    elif name not in victims and found.get(COST_ANNOTATION) == LEAST_COST:
-        out[COST_ANNOTATION] = None
+    if (name in victims) != _is_cheap(pod):
+        out[COST_ANNOTATION] = LEAST_COST if name in victims else None
     return out

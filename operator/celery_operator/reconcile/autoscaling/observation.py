@@ -49,6 +49,8 @@ class Surroundings:
     """By the pod's uid."""
     held: frozenset[str]
     """Uids of pods that we keep drained."""
+    refuses: Callable[[str], str | None]
+    """By the pod's uid: why its runtime cannot be told to drain, in words."""
 
 
 def pods_by_group(pods: Iterable[Manifest]) -> dict[str, list[Manifest]]:
@@ -72,14 +74,15 @@ def address(pod: Manifest) -> PodAddress | None:
 
 
 def worker(pod: Manifest, group: str, slots: int, idle_since: float | None, around: Surroundings) -> Worker:
-    """One pod. One that is not Ready and was never heard of is starting, and runs nothing; who is silent is full."""
+    """One pod. One that is not Ready and was not heard of is starting, and runs nothing; who is silent is full."""
     metadata = pod["metadata"]
     heartbeat = around.heartbeats.get(f"{group}@{metadata['name']}")
     report = around.report(metadata["uid"])
     ready = is_ready(pod)
-    starting = not ready and not has_started(heartbeat, report)
+    starting = not ready and not has_started(pod, group, around)
     active = 0 if starting else _active(heartbeat, report, around.now)
     recent = report is not None and around.now - report.at <= ONLY_REPORT_AGE
+    can_drain = starting or (recent and address(pod) is not None and around.refuses(metadata["uid"]) is None)
     return Worker(
         pod=metadata["name"],
         slots=(report.slots if report is not None else None) or slots,
@@ -87,15 +90,24 @@ def worker(pod: Manifest, group: str, slots: int, idle_since: float | None, arou
         reserved=(report.reserved or 0) if report is not None and recent else 0,
         held=(report.held or 0) if report is not None and recent else 0,
         eta=(report.eta or 0) if report is not None and recent else 0,
-        draining=metadata["uid"] in around.held or (report is not None and report.draining),
+        draining=can_drain and (metadata["uid"] in around.held or (report is not None and report.draining)),
+        can_drain=can_drain,
         ready=ready,
         idle_seconds=0.0 if active != 0 or idle_since is None else around.now - idle_since,
     )
 
 
-def has_started(heartbeat: Heartbeat | None, report: WorkerReport | None) -> bool:
-    """Whether the worker in a pod has ever been heard of as one that consumes."""
-    return heartbeat is not None or (report is not None and report.started)
+def has_started(pod: Manifest, group: str, around: Surroundings) -> bool:
+    """Whether the worker in a pod was heard of as one that consumes, and its container has not ended since."""
+    report = around.report(pod["metadata"]["uid"])
+    heard = f"{group}@{pod['metadata']['name']}" in around.heartbeats or (report is not None and report.started)
+    return heard and not _is_down(pod)
+
+
+def _is_down(pod: Manifest) -> bool:
+    """Whether the kubelet says that the worker's container does not run, as between two crashes."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return bool(statuses) and not any("running" in (each.get("state") or {}) for each in statuses)
 
 
 def is_ready(pod: Manifest) -> bool:

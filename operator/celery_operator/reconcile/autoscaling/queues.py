@@ -26,13 +26,13 @@ def of(cluster: CeleryCluster, group: WorkerGroup) -> tuple[str, ...]:
     return (next((str(config[name]) for name in _SETTINGS if name in config), _DEFAULT_QUEUE),)
 
 
-def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) -> int:
-    """Tasks that a pod of the group runs at a time: as its workers say, else as the spec does, else 1."""
+def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) -> int | None:
+    """Tasks that a pod of the group runs at a time: as its workers say, else as the spec does; None: nobody says."""
     for pod in pods:
         report = around.report(pod["metadata"]["uid"])
         if report is not None and report.slots:
             return report.slots
-    return policy.slots(group) or 1
+    return policy.slots(group)
 
 
 def sharing(cluster: CeleryCluster, group: WorkerGroup, views: Mapping[str, GroupView]) -> Sharing:

@@ -104,7 +104,7 @@ def _whole(views: Iterable[GroupView]) -> str:
 
 
 def _due(queue: Queue) -> int:
-    return max(0, (queue.ready or 0) - queue.future_eta)
+    return max(0, (queue.ready or 0) - (queue.future_eta or 0))
 
 
 def _written(previous: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -31,12 +31,15 @@ class Fleet:
     replicas: int = 0
     version: int = 1
     existing: int | None = None
+    fresh: bool = True
+    slots: int | None = SLOTS
     updated: int | None = None
     pods: dict[str, Manifest] = field(default_factory=dict)
     reports: dict[str, WorkerReport] = field(default_factory=dict)
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
-    group: Group = field(default_factory=lambda: Group.new(None))
+    refusals: dict[str, str] = field(default_factory=dict)
+    group: Group = field(default_factory=Group)
     dry_run: bool = False
 
     def add(self, name: str, *, active: int = 0, started: bool = True, revision: str = "a", **said: Any) -> None:
@@ -78,7 +81,7 @@ class Fleet:
             "kind": "Deployment",
             "metadata": {
                 "name": "shop-worker-web", "namespace": "shop", "uid": "d", "resourceVersion": str(self.version),
-                "generation": 1,
+                "generation": 1 if self.fresh else 2,
             },
             "spec": {"replicas": self.replicas},
             "status": {
@@ -102,7 +105,8 @@ class Fleet:
                 group="web",
                 queues=("web",),
                 policy=self.policy,
-                slots=SLOTS,
+                slots=self.slots,
+                prior=None,
                 deployment=self.deployment(),
                 pods=tuple(self.pods.values()),
                 sharing=Sharing(),
@@ -113,6 +117,7 @@ class Fleet:
                     heartbeats=self.heartbeats,
                     report=self.reports.get,
                     held=frozenset(self.held),
+                    refuses=self.refusals.get,
                 ),
                 dry_run=self.dry_run,
             )
@@ -129,14 +134,15 @@ class Fleet:
                 annotations[key] = value
                 if value is None:
                     del annotations[key]
-        surplus = len(self.pods) - outcome.target.replicas
+        wanted = self.replicas if outcome.target.replicas is None else outcome.target.replicas
+        surplus = len(self.pods) - wanted
         cheapest = sorted(self.pods, key=lambda name: "controller.kubernetes.io/pod-deletion-cost" not in
                           self.pods[name]["metadata"]["annotations"])  # fmt: skip
         for name in list(gone if gone is not None else cheapest)[: max(0, surplus)]:
             del self.pods[name]
             self.held.discard(f"uid-{name}")
             self.reports.pop(f"uid-{name}", None)
-        self.replicas = outcome.target.replicas
+        self.replicas = wanted
 
     def run(self, seconds: float) -> list[Outcome]:
         """Look every two seconds, and carry everything out."""

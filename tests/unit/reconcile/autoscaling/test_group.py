@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from celery_operator.observe.snapshot import Target
 from celery_operator.reconcile.autoscaling.group import (
     COST_ANNOTATION,
     DRAIN_ANNOTATION,
@@ -154,7 +155,7 @@ def test_an_unreadable_broker_holds_everything_where_it_is() -> None:
 def test_a_new_leader_takes_over_what_is_drained_and_lowers_nothing_for_a_window() -> None:
     fleet = idle(3)
     fleet.apply(fleet.look())
-    fleet.group = Group.new(None)
+    fleet.group = Group()
     outcomes = fleet.run(WINDOW - 4)
     assert set(fleet.pods) == {"p0", "p1", "p2"}
     assert all(outcome.target is not None and outcome.target.replicas == 3 for outcome in outcomes)
@@ -190,7 +191,7 @@ def test_a_dry_run_shows_and_does_nothing() -> None:
     fleet = idle(2)
     fleet.dry_run = True
     outcomes = [fleet.look() for _ in range(20)]
-    assert all(outcome.target is None and not outcome.hold for outcome in outcomes)
+    assert all(outcome.target == Target(replicas=None) and not outcome.hold for outcome in outcomes)
     assert outcomes[-1].view.decision is not None
     assert outcomes[-1].view.decision.desired == 0
 
@@ -198,7 +199,7 @@ def test_a_dry_run_shows_and_does_nothing() -> None:
 def test_without_a_policy_the_load_is_shown() -> None:
     fleet = Fleet(policy=None, ready=7)
     outcome = fleet.look()
-    assert outcome.target is None
+    assert outcome.target == Target(replicas=None)
     assert outcome.view.load is not None
     assert outcome.view.load.queues[0].ready == 7
 

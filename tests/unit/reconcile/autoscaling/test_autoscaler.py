@@ -1,0 +1,270 @@
+"""What the autoscaler keeps from look to look, and when it asks for a pass; broker and workers are made up."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.kube.objects import DEPLOYMENT, POD
+from celery_operator.observe import kinds
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Depth, Heartbeat, Reading
+from celery_operator.observe.broker.hub import Wish
+from celery_operator.observe.cache import ObjectCache
+from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.worker_report import PodAddress, WorkerReport
+from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
+from celery_operator.telemetry.metrics import Metrics
+from tests.unit.desired.clusters import cluster
+
+Json = dict[str, Any]
+LENGTH: Json = {"autoscaling": {"minReplicas": 0, "maxReplicas": 9, "targetQueueLength": 2}}
+LATENCY: Json = {
+    "autoscaling": {"minReplicas": 0, "maxReplicas": 9, "targetLatency": "30s", "expectedTaskDuration": "1s"}
+}
+
+
+class Hub:
+    """A broker whose readings the test gives."""
+
+    def __init__(self, on_reading: Callable[[ClusterKey], None]) -> None:
+        self.on_reading = on_reading
+        self.last: Reading | None = None
+        self.wish: Wish | None = None
+
+    def use(self, key: ClusterKey, wish: Wish) -> None:
+        self.wish = wish
+
+    def forget(self, key: ClusterKey) -> None: ...
+
+    def reading(self, key: ClusterKey) -> Reading | None:
+        return self.last
+
+    def heartbeats(self, key: ClusterKey) -> Mapping[str, Heartbeat]:
+        return {}
+
+    async def stop(self) -> None: ...
+
+
+class Reports:
+    """Workers that answer what the test says."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, WorkerReport] = {}
+        self.held: set[str] = set()
+
+    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress]) -> None: ...
+
+    def forget(self, key: ClusterKey) -> None: ...
+
+    def get(self, uid: str) -> WorkerReport | None:
+        return self.said.get(uid)
+
+    def refuses(self, uid: str) -> str | None:
+        return None
+
+    def is_held(self, uid: str) -> bool:
+        return uid in self.held
+
+    def hold(self, address: PodAddress, boot_id: str, seconds: float) -> None:
+        self.held.add(address.uid)
+
+    def let_go(self, address: PodAddress) -> None:
+        self.held.discard(address.uid)
+
+    async def stop(self) -> None: ...
+
+
+class Rig:
+    """One CeleryCluster, its autoscaler, and the passes that it asked for."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.leading = True
+        self.cache = ObjectCache(kinds.CELERY_CLUSTER)
+        self.metrics = Metrics()
+        self.passes: list[ClusterKey] = []
+        self.reports = Reports()
+        self._versions = iter(range(1, 10_000))
+        self.scaler = Autoscaler(
+            cache=self.cache,
+            hub=self._make_hub,  # type: ignore[arg-type]
+            reports=self.reports,  # type: ignore[arg-type]
+            resolve=self._resolve,
+            on_change=self.passes.append,
+            leads=lambda: self.leading,
+            observer=self.metrics.autoscaling,
+            clock=lambda: self.now,
+            now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
+            random=lambda: 0.5,
+        )
+
+    def _make_hub(self, on_reading: Callable[[ClusterKey], None]) -> Hub:
+        self.hub = Hub(on_reading)
+        return self.hub
+
+    async def _resolve(self, key: ClusterKey) -> BrokerAddress:
+        return BrokerAddress(url="redis://broker")
+
+    def watch(self, *groups: Json) -> None:
+        """What a pass tells of a spec with these groups, each time of a new generation."""
+        generation = next(self._versions)
+        shop = cluster({"workers": [{"concurrency": 1, **group} for group in groups]})
+        shop = shop.model_copy(update={"metadata": shop.metadata.model_copy(update={"generation": generation})})
+        self.key = ClusterKey(namespace=shop.metadata.namespace, name=shop.metadata.name)
+        self._put(kinds.CELERY_CLUSTER.api_version, kinds.CELERY_CLUSTER.kind, self.key.name, spec={})
+        self.watch_as(shop)
+
+    def watch_as(self, shop: CeleryCluster) -> None:
+        self.scaler.watch(self.key, shop)
+
+    def deployment(self, group: str, replicas: int) -> None:
+        """The group's Deployment, whose pods do not matter."""
+        name = f"{self.key.name}-worker-{group}"
+        status = {"observedGeneration": 1, "replicas": 0, "updatedReplicas": 0}
+        self._put(DEPLOYMENT.api_version, DEPLOYMENT.kind, name, spec={"replicas": replicas}, status=status)
+
+    def pod(self, group: str, name: str) -> None:
+        """A pod of the group that is Ready and idle."""
+        labels = {"app.kubernetes.io/component": "worker", "celery-operator.dev/worker-group": group}
+        spec = {"containers": [{"name": "worker", "ports": [{"name": "probes", "containerPort": 9540}]}]}
+        status = {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}
+        self._put(POD.api_version, POD.kind, name, labels=labels, spec=spec, status=status)
+        self.reports.said[f"uid-{name}"] = WorkerReport(
+            at=self.now, boot_id="boot", slots=1, active=0, reserved=0, held=0, eta=0, processed=0,
+            started=True, shutting_down=False, draining=False, drained=False,
+        )  # fmt: skip
+
+    def _put(self, api_version: str, kind: str, name: str, labels: Json | None = None, **body: Any) -> None:
+        metadata = {
+            "name": name,
+            "namespace": self.key.namespace,
+            "uid": f"uid-{name}",
+            "generation": 1,
+            "creationTimestamp": "2026-11-21T00:00:00Z",
+            "resourceVersion": str(next(self._versions)),
+            "labels": {"celery-operator.dev/cluster": self.key.name, **(labels or {})},
+        }
+        self.cache.put({"apiVersion": api_version, "kind": kind, "metadata": metadata, **body})
+
+    def look(self, seconds: float = 2.0, **ready: int | Depth) -> None:
+        """The next reading, by queue."""
+        self.now += seconds
+        depths = {name: found if isinstance(found, Depth) else Depth(ready=found) for name, found in ready.items()}
+        self.hub.last = Reading(at=self.now, depths=depths)
+        self.hub.on_reading(self.key)
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """A sample of the metrics of one group."""
+        known = {"namespace": self.key.namespace, "cluster": self.key.name}
+        return self.metrics.registry.get_sample_value(f"celery_operator_{name}", {**known, **labels})
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    made = Rig()
+    yield made
+    await made.scaler.stop()
+
+
+async def test_a_target_does_not_outlive_the_spec_that_it_was_decided_for(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.deployment("web", 5)
+    rig.look(web=0)
+    assert rig.scaler.targets(rig.key)["web"].replicas == 5
+    rig.watch({"name": "web", "queues": ["web"], "externalScaling": {}})
+    assert rig.scaler.targets(rig.key) == {}
+
+
+async def test_the_expected_duration_counts_whenever_it_is_given(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
+    rig.deployment("web", 1)
+    rig.look(web=0)
+    rig.watch({"name": "web", "queues": ["web"], **LATENCY})
+    rig.look(web=30)
+    view = rig.scaler.views(rig.key)["web"]
+    assert view.service_seconds == 1.0
+    assert view.decision is not None
+    assert view.decision.want <= 4
+    longer = {"autoscaling": {**LATENCY["autoscaling"], "expectedTaskDuration": "60s"}}
+    rig.watch({"name": "web", "queues": ["web"], **longer})
+    rig.look(web=1)
+    assert rig.scaler.views(rig.key)["web"].service_seconds == 60.0
+
+
+async def test_a_removed_group_has_no_metrics_and_nobody_drained(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH}, {"name": "old", "queues": ["old"], **LENGTH})
+    rig.deployment("web", 1)
+    rig.deployment("old", 1)
+    rig.pod("old", "old-1")
+    rig.look(web=0, old=7)
+    rig.reports.held.add("uid-old-1")
+    assert rig.metric("backlog", group="old", state="due") == 7
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.look(web=0)
+    assert rig.metric("backlog", group="old", state="due") is None
+    assert rig.metric("reading_age_seconds", group="old") is None
+    assert rig.metric("backlog", group="web", state="due") == 0
+    assert not rig.reports.held
+
+
+async def test_a_paused_cluster_lets_everybody_go(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.pod("web", "web-1")
+    rig.reports.held.add("uid-web-1")
+    rig.watch_as(cluster({"workers": [{"name": "web", "queues": ["web"], **LENGTH}], "paused": True}))
+    assert not rig.reports.held
+    assert not rig.scaler.knows(rig.key)
+
+
+async def test_unacked_messages_are_asked_for_steadily(rig: Rig) -> None:
+    """As long as somebody may have left some: an answer every other time would be another decision every time."""
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.deployment("web", 1)
+    await asyncio.sleep(0)
+    asked = []
+    rig.look(web=0)
+    for _ in range(200):
+        assert rig.hub.wish is not None
+        rig.look(web=Depth(ready=0, unacked=3 if rig.hub.wish.unacked else None))
+        asked.append(rig.hub.wish.unacked)
+    assert sum(one != two for one, two in itertools.pairwise(asked)) <= 2
+    assert len(rig.passes) < 20
+
+
+async def test_a_pass_that_fails_is_left_to_the_queue(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.deployment("web", 1)
+    rig.look(web=100)
+    rig.passes.clear()
+    for _ in range(30):
+        rig.look(web=100)
+    assert len(rig.passes) <= 3
+
+
+async def test_who_does_not_lead_looks_at_nothing(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.deployment("web", 1)
+    rig.leading = False
+    rig.look(web=100)
+    assert rig.scaler.targets(rig.key) == {}
+
+
+async def test_figures_are_told_now_and_then(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
+    rig.deployment("web", 1)
+    rig.look(web=0)
+    rig.passes.clear()
+    for waiting in range(1, 61):
+        rig.look(web=waiting)
+    assert 3 <= len(rig.passes) <= 5
+    rig.passes.clear()
+    for _ in range(60):
+        rig.look(web=60)
+    assert len(rig.passes) <= 1
