@@ -23,5 +23,7 @@ PARTS: Final = (
     Part(name="worker-image", paths=("tests/integration/worker_image",)),
     Part(name="delivery-processes", paths=("tests/integration/delivery",), keyword="not away and not killed"),
     Part(name="delivery-outages", paths=("tests/integration/delivery",), keyword="away or killed"),
-    Part(name="delivery-pods", paths=("tests/e2e",), images=True),
+    Part(name="delivery-pods", paths=("tests/e2e/delivery",), images=True),
+    Part(name="autoscaling-pods", paths=("tests/e2e/autoscaling",), keyword="not bursts", images=True),
+    Part(name="autoscaling-bursts", paths=("tests/e2e/autoscaling",), keyword="bursts", images=True),
 )

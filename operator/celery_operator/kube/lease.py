@@ -167,7 +167,8 @@ class LeaseElector:
         if self._leading:
             seconds = min(seconds, max(0.0, self._renewed_at + self._renew_deadline - self._clock()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for may swallow a cancellation before Python 3.12
+                await self._stopping.wait()
 
     async def _attempt_until_stopped(self) -> bool:
         """Try once; a stop does not wait for an API server that is slow to answer."""

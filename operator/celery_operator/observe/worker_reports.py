@@ -25,8 +25,8 @@ from celery_operator.observe.worker_report import PodAddress, WorkerReport
 
 SHORT_PERIOD: Final = 1.0
 """Seconds between two questions to a pod that has not begun to consume, or that is being drained."""
-PERIOD: Final = 15.0
-"""Seconds between two questions to a worker that runs: heartbeats say more, and more often."""
+PERIOD: Final = 30.0
+"""Seconds between two questions to a worker that runs: what changes in it, its heartbeats carry, every 2 s."""
 
 _JITTER: Final = 0.2
 _QUICK_FAILURES: Final = 60

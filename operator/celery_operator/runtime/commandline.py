@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from dataclasses import dataclass
@@ -72,13 +73,10 @@ def program() -> Any:
         stand_in: Any = ModuleType(_SHELL)
         stand_in.register_repl = _no_shell
         sys.modules[_SHELL] = stand_in
-        try:
+        # Should a newer Celery want more of the shell than that, celery.bin.celery tries again with the real one.
+        with contextlib.suppress(ImportError, AttributeError):
             importlib.import_module(_USES_SHELL)
-        except ImportError:
-            # It wants more than today's Celery does: celery.bin.celery imports it again, with the real one.
-            sys.modules.pop(_USES_SHELL, None)
-        finally:
-            del sys.modules[_SHELL]
+        del sys.modules[_SHELL]
     return importlib.import_module("celery.bin.celery")
 
 

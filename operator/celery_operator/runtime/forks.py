@@ -11,6 +11,7 @@ from typing import Any
 from .guard import harmless
 
 
+@harmless
 def install() -> None:
     """Connect to the signal that Celery sends before it makes a child, in the worker's main process."""
     from celery import signals

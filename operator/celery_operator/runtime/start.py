@@ -158,11 +158,12 @@ def _patch_for_green_pools(celery: Any) -> None:
 
 
 def _layers(settings: Settings, choice: Choice) -> configuration.Layers:
-    from . import beat_schedule
     from .setting_names import canonical_all
 
     entries = {}
     if settings.component == "beat":
+        from . import beat_schedule
+
         entries = {"beat_schedule": beat_schedule.entries(settings.beat.schedule)}
     return configuration.build(
         urls=configuration.url_settings(settings.broker_url, settings.result_backend),

@@ -173,7 +173,7 @@ class AutoscalingMetrics:
         eta: float | None = None
         if load is not None and all(queue.ready is not None for queue in queues):
             due = sum(max(0, (queue.ready or 0) - (queue.future_eta or 0)) * queue.share for queue in queues)
-        if load is not None and all(queue.future_eta is not None for queue in queues):
+        if due is not None and all(queue.future_eta is not None for queue in queues):
             eta = sum((queue.future_eta or 0) * queue.share for queue in queues)
         self._show(self._backlog, labels, due=due, eta=eta, unacked=None if load is None else load.unacked)
         workers = [] if load is None else load.workers

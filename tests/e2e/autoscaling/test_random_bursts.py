@@ -53,6 +53,7 @@ class _Case:
         self.replicas = now
 
 
+@pytest.mark.timeout(BURSTS_SECONDS + 900)  # four benches are made before, and four tails are waited for afterwards
 def test_random_bursts(release: Release, make_space: MakeSpace) -> None:
     chance = random.Random(_SEED)
     with contextlib.ExitStack() as stack:

@@ -13,9 +13,11 @@ from typing import Any
 import kombu
 import pytest
 
+from celery_operator.observe.broker import rabbitmq_heartbeats
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Heartbeat, Unreadable
 from celery_operator.observe.broker.hub import BrokerHub, Wish
+from celery_operator.observe.broker.rabbitmq_connection import RabbitConnection
 from celery_operator.observe.broker.rabbitmq_heartbeats import SILENCE, RabbitHeartbeats
 from celery_operator.observe.key import ClusterKey
 from tests.integration.broker.rabbits import PASSWORD, Vhost, channel_of, eventually, nothing_left_behind
@@ -184,6 +186,27 @@ async def test_heartbeats_come_again_after_the_exchange_was_deleted(vhost: Vhost
 
     await eventually(heard, timeout=3 * SILENCE, period=0.5)
     assert not task.done()
+
+
+async def test_waiting_for_a_worker_gathers_nothing(
+    vhost: Vhost, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq_heartbeats, "RETRY_SECONDS", (0.0,))
+    observers: list[int] = []
+    opened = RabbitConnection.channel
+
+    async def channel(connection: RabbitConnection) -> Any:
+        observers.append(len(connection._connection._closing._callbacks))
+        return await opened(connection)
+
+    monkeypatch.setattr(RabbitConnection, "channel", channel)
+    listen(vhost.url)
+
+    async def long_enough() -> bool:
+        return len(observers) >= 30
+
+    await eventually(long_enough, timeout=30.0)
+    assert observers[29] == observers[1]
 
 
 async def test_missing_rights_are_told_with_what_to_do(rabbit: RabbitServer, vhost: Vhost, listen: Listen) -> None:

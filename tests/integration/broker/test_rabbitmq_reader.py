@@ -100,6 +100,20 @@ async def test_a_queue_that_appears_is_read(vhost: Vhost, make_reader: ReaderMak
     assert await ready(reader, "late") == {"late": 5}
 
 
+async def test_a_queue_whose_first_message_is_waited_for_is_seen_in_the_next_reading(
+    vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    reader = make_reader(vhost.url)
+    for _ in range(3):
+        depths = await reader.read(["late", "never"], unacked=False, urgent=["late"])
+        assert {queue: depth.ready for queue, depth in depths.items()} == {"late": 0, "never": 0}
+    vhost.declare("late", "never")
+    vhost.fill("late", 1)
+    vhost.fill("never", 1)
+    depths = await reader.read(["late", "never"], unacked=False, urgent=["late"])
+    assert {queue: depth.ready for queue, depth in depths.items()} == {"late": 1, "never": 0}
+
+
 async def test_rabbitmq_is_not_asked_for_an_absent_queue_in_every_reading(
     rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker
 ) -> None:

@@ -90,6 +90,66 @@ async def test_a_queue_with_an_eta_next_year_has_nothing_due(empty: RedisServer)
     assert depth.next_eta == pytest.approx(eta.timestamp(), abs=1)
 
 
+def waiting(later: int = 0, due: int = 0, *, size: int = 600) -> list[str]:
+    """Messages as Celery puts them, as far as they are looked at: for next year, then due ones."""
+    eta = (datetime.now(UTC) + timedelta(days=365)).isoformat()
+    body = "x" * size
+    return [
+        json.dumps({"body": body, "headers": {"task": "shop.mail", "eta": when}, "properties": {}})
+        for when in [eta] * later + [None] * due
+    ]
+
+
+async def test_tasks_that_are_due_behind_reminders_for_next_year_are_seen(empty: RedisServer) -> None:
+    with empty.client() as client:
+        client.lpush("reports", *waiting(200, 50))
+    depth = (await read(empty.url(), "reports"))["reports"]
+    assert depth.ready == 250
+    assert depth.future_eta is not None
+    assert 150 <= depth.future_eta <= 200
+
+
+async def test_a_few_due_tasks_in_the_midst_of_reminders_are_found_by_and_by(empty: RedisServer) -> None:
+    with empty.client() as client:
+        client.lpush("reports", *waiting(1_500, 10), *waiting(1_500))
+    at = 0.0
+    async with reader(empty.url(), clock=lambda: at) as opened:
+        seen = []
+        for _ in range(60):
+            depth = (await opened.read(["reports"], unacked=False))["reports"]
+            assert depth.future_eta is not None
+            seen.append(depth.ready - depth.future_eta if depth.ready is not None else 0)
+            at += 5.1
+    assert max(seen) > 0
+    # On the average it is told of about as many as there are.
+    assert 3 <= sum(seen) / len(seen) <= 30
+
+
+async def test_one_task_that_was_seen_to_be_due_is_never_for_later(empty: RedisServer) -> None:
+    with empty.client() as client:
+        client.lpush("reports", *waiting(10_000, 1))
+    depth = (await read(empty.url(), "reports"))["reports"]
+    assert (depth.ready, depth.future_eta) == (10_001, 10_000)
+
+
+async def test_few_large_messages_for_later_say_nothing_of_those_that_were_not_looked_at(empty: RedisServer) -> None:
+    queues = [f"queue-{number}" for number in range(100)]
+    with empty.client() as client:
+        messages = waiting(1, 20, size=50_000)
+        for queue in queues:
+            client.lpush(queue, *messages)
+    depths = await read(empty.url(), *queues)
+    assert all(depth.future_eta is not None and depth.future_eta <= 1 for depth in depths.values())
+
+
+async def test_a_small_message_at_the_end_does_not_fetch_all_the_large_ones(empty: RedisServer) -> None:
+    with empty.client() as client:
+        client.lpush("reports", *waiting(1), *waiting(due=150, size=500_000))
+        before = int(client.info("stats")["total_net_output_bytes"])
+        assert (await read(empty.url(), "reports"))["reports"].ready == 151
+        assert int(client.info("stats")["total_net_output_bytes"]) - before < 8_000_000
+
+
 async def test_the_part_that_is_due_is_told_of_a_list_that_is_looked_at_whole(empty: RedisServer) -> None:
     soon = {"queue": "reports", "countdown": 60, "count": 40}
     CeleryProgram(broker=empty.url()).publish(soon, {"queue": "reports", "count": 25}, {"queue": "mail", "count": 2})

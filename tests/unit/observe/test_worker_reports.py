@@ -12,9 +12,11 @@ import pytest
 from aiohttp import web
 
 from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.worker_client import Answer, WorkerClient
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.observe.worker_reports import WorkerReports
 from tests.unit.observe.runtimes import Misbehaviour, Runtime, answering, silence
+from tests.unit.observe.virtual_time import run
 
 SHOP, OTHER = ClusterKey(namespace="team", name="shop"), ClusterKey(namespace="team", name="other")
 
@@ -74,6 +76,29 @@ async def test_a_worker_is_asked_every_second_until_it_consumes_and_seldom_then(
         asked = len(runtime.gets)
         await asyncio.sleep(2.5)  # no condition can show that nothing comes
         assert len(runtime.gets) == asked
+
+
+def test_a_worker_that_runs_is_asked_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    async def test(clock: Callable[[], float]) -> None:
+        async def status(*_: object, **__: object) -> Answer:
+            asked.append(clock())
+            return Answer(
+                report=WorkerReport(
+                    at=clock(), boot_id="boot-1", slots=2, active=1, reserved=0, held=0, eta=None, processed=5,
+                    started=True, shutting_down=False, draining=False, drained=False,
+                )
+            )  # fmt: skip
+
+        monkeypatch.setattr(WorkerClient, "status", status)
+        poller = WorkerReports(clock=clock, random=lambda: 0.5)
+        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", ip="127.0.0.1", port=1)})
+        await asyncio.sleep(100)
+        await poller.stop()
+
+    run(test)
+    assert asked == [0, 30, 60, 90]
 
 
 async def test_a_pod_that_listens_later_is_found(reports: WorkerReports) -> None:

@@ -271,6 +271,8 @@ def test_for_three_heartbeats_what_runs_raises_nothing_and_what_waits_does() -> 
     held, history = looked(full, by, History(), first=0.0, until=5.0)
     assert [found.desired for found in held] == [2, 2, 2]
     assert decide(full, by, history, 6.0)[0].desired == 3
+    leaving = load(workers=workers(3, active=4), replicas=2)
+    assert [decided(leaving, policy(), history).want for history in (History(), SEEN)] == [2, 3]
     assert decided(load(ready=1, workers=workers(2, active=4)), by, History()).desired == 3
 
 
@@ -293,6 +295,9 @@ def test_victims_that_are_not_gone_yet_stay_drained_when_the_number_is_lower() -
     assert (found.desired, found.drain, found.undrain) == (2, (), ())
     more = decided(load(ready=4, workers=fleet, replicas=2), policy(target_queue_length=1, max_step_up=1))
     assert (more.desired, more.undrain) == (3, ("victim",)), "but new work may have it"
+    several = (*workers(2, active=4), *(worker(f"victim-{number}", draining=True) for number in range(3)))
+    more = decided(load(ready=9, workers=several, replicas=2), policy(target_queue_length=1, max_step_up=1))
+    assert (more.desired, len(more.undrain)) == (3, 1), "within the step"
 
 
 @pytest.mark.parametrize("history", [History(), History(since=-500.0, wants=((-16.0, 3),))], ids=["leader", "gap"])

@@ -196,7 +196,7 @@ def test_a_drained_worker_is_taken_back_only_when_more_are_wanted_than_consume(
 ) -> None:
     """Neither because a number is held for lack of a window, nor because it has been lowered by the victims already."""
     found, _ = decide(of, by, history, 0.0)
-    assert len(found.undrain) <= max(0, found.want - len(of.consuming))
+    assert len(found.undrain) <= max(0, min(found.want, found.desired) - len(of.consuming))
 
 
 @MANY
@@ -253,7 +253,8 @@ def test_silence_alone_asks_for_no_more_than_there_is(of: Load, by: Policy, hist
 @MANY
 @given(of=STILL, by=POLICIES, age=st.floats(0.0, 5.9))
 def test_at_first_what_runs_asks_for_no_more_than_there_is(of: Load, by: Policy, age: float) -> None:
-    of = replace(of, replicas=max(1, of.replicas))
+    full = tuple(one if one.active is None else replace(one, active=one.slots) for one in of.workers)
+    of = replace(of, replicas=max(1, of.replicas), workers=full)
     found, _ = decide(of, by, History(since=-age), 0.0)
     assert found.want <= max(of.replicas, by.min_replicas)
 

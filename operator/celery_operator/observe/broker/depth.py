@@ -37,6 +37,8 @@ class Reading:
     depths: Mapping[str, Depth] = field(default_factory=dict)
     """By queue's name; empty where ``problem`` is given."""
     problem: Problem | None = None
+    notes: tuple[Problem, ...] = ()
+    """What is wrong although the depths are right as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from celery_operator.observe.broker.address import BrokerAddress
@@ -16,6 +17,7 @@ from celery_operator.observe.broker.rabbitmq_reader import RabbitReader
 from celery_operator.observe.broker.reader import DepthReader, HeartbeatSource
 from celery_operator.observe.broker.redis_heartbeats import RedisHeartbeats
 from celery_operator.observe.broker.redis_reader import RedisReader
+from celery_operator.observe.broker.traces import trace_of
 from celery_operator.observe.key import ClusterKey
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +32,10 @@ DEADLINE: Final = 5.0
 """Seconds for a whole reading; readers give each of their calls 2 s."""
 SILENCE: Final = 60.0
 """Seconds after which a worker that says nothing is as good as one that was never heard."""
+_NOBODY: Final[Mapping[str, Heartbeat]] = MappingProxyType({})
 _JITTER: Final = 0.1
+_AS_OFTEN: Final = PERIOD - FAST_PERIOD / 2
+"""Seconds: who has been told of the same no longer ago is not told again, unless it waits for the first message."""
 _UNKNOWN: Final = Depth(ready=None)
 _LEAST_PAUSE: Final = 0.2
 """Seconds between two readings even when wishes change: many clusters may come at once."""
@@ -83,7 +88,10 @@ class BrokerHub:
         on_reading: Callable[[ClusterKey], None],
         transports: Mapping[str, Transport] = TRANSPORTS,
     ) -> None:
-        """``clock``: monotonic seconds. ``random``: 0 to 1. ``on_reading``: told after each reading, failed or not."""
+        """``clock``: monotonic seconds. ``random``: 0 to 1. ``on_reading``: told after a reading, failed or not.
+
+        Of one that says the same as the last a cluster is told every PERIOD, or each time if its wish is ``fast``.
+        """
         self._clock = clock
         self._random = random
         self._on_reading = on_reading
@@ -126,9 +134,12 @@ class BrokerHub:
         return None if wish is None else self._feeds[wish.address].readings.get(key)
 
     def heartbeats(self, key: ClusterKey) -> Mapping[str, Heartbeat]:
-        """The last heartbeat of every worker on this broker in the last 60 s, by nodename: other clusters' as well."""
+        """The last heartbeat of every worker on this broker, by nodename: other clusters' as well.
+
+        A view that stays up to date. Those older than SILENCE are left out of it with the next reading.
+        """
         wish = self._wishes.get(key)
-        return {} if wish is None else self._feeds[wish.address].recent_beats()
+        return _NOBODY if wish is None else self._feeds[wish.address].beats
 
     async def stop(self) -> None:
         """End everything and close all connections."""
@@ -154,6 +165,8 @@ class _Feed:
         self._random = random
         self._wishes: dict[ClusterKey, Wish] = {}
         self._beats: dict[str, Heartbeat] = {}
+        self.beats: Mapping[str, Heartbeat] = MappingProxyType(self._beats)
+        self._told: dict[ClusterKey, Reading] = {}
         self._reader: DepthReader | None = None
         self._problem: Problem | None = None
         self._changed = asyncio.Event()
@@ -185,13 +198,13 @@ class _Feed:
         """Serve a cluster no longer; whether nobody is left."""
         self._wishes.pop(key, None)
         self.readings.pop(key, None)
+        self._told.pop(key, None)
         return not self._wishes
 
-    def recent_beats(self) -> dict[str, Heartbeat]:
-        """Heartbeats of workers that are not silent."""
+    def _drop_silent(self) -> None:
         oldest = self._clock() - SILENCE
-        self._beats = {name: beat for name, beat in self._beats.items() if beat.at >= oldest}
-        return dict(self._beats)
+        for name in [name for name, beat in self._beats.items() if beat.at < oldest]:
+            del self._beats[name]
 
     async def _run(self, on_reading: Callable[[ClusterKey], None]) -> None:
         try:
@@ -221,7 +234,7 @@ class _Feed:
                 self._problem = None
             for key, wish in wishes.items():
                 self._tell(key, wish, at, outcome, on_reading)
-            self.recent_beats()
+            self._drop_silent()
             await self._pause(failures)
 
     def _tell(
@@ -240,9 +253,14 @@ class _Feed:
             self.readings[key] = Reading(at=at, problem=outcome)
         elif current.queues <= wish.queues:
             depths = {queue: outcome.get(queue, _UNKNOWN) for queue in current.queues}
-            self.readings[key] = Reading(at=at, depths=depths)
+            notes = () if self._reader is None else self._reader.notes
+            self.readings[key] = Reading(at=at, depths=depths, notes=notes)
         else:
             return
+        reading, told = self.readings[key], self._told.get(key)
+        if not current.fast and told is not None and at - told.at < _AS_OFTEN and reading == replace(told, at=at):
+            return
+        self._told[key] = reading
         # Not called from here: what goes wrong in it must not end the readings.
         asyncio.get_running_loop().call_soon(on_reading, key)
 
@@ -259,11 +277,13 @@ class _Feed:
 
     async def _read(self, wishes: Mapping[ClusterKey, Wish]) -> Mapping[str, Depth] | Problem:
         queues = frozenset[str]().union(*(wish.queues for wish in wishes.values()))
+        urgent = frozenset[str]().union(*(wish.queues for wish in wishes.values() if wish.fast))
+        unacked = any(wish.unacked for wish in wishes.values())
         try:
             async with asyncio.timeout(DEADLINE):
                 if self._reader is None:
                     self._reader = self._transport().reader(self._address)
-                return await self._reader.read(queues, unacked=any(wish.unacked for wish in wishes.values()))
+                return await self._reader.read(queues, unacked=unacked, urgent=urgent)
         except Unreadable as unreadable:
             return unreadable.problem
         except TimeoutError:
@@ -273,7 +293,7 @@ class _Feed:
             )
         except Exception as error:  # noqa: BLE001 - a reading may fail in any way, and must end no other's
             # Not the error's own text: it may hold a URL with a password.
-            _LOG.debug("reading the queues of a broker failed", exc_info=error)
+            _LOG.debug("reading the queues of a broker failed: %s", trace_of(error))
             message = f"the queues cannot be read ({type(error).__name__}); the operator's debug log has the details"
             return Problem(reason="ReadingFailed", message=message)
 
@@ -284,7 +304,7 @@ class _Feed:
             try:
                 await self._transport().heartbeats(self._address).run(self._hear)
             except Exception as error:  # noqa: BLE001 - as in _read; what matters of it is told by the readings
-                _LOG.debug("listening for heartbeats failed", exc_info=error)
+                _LOG.debug("listening for heartbeats failed: %s", trace_of(error))
             failures = 1 if self._clock() - began > RETRY_PERIODS[-1] else failures + 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._jittered(RETRY_PERIODS[min(failures, len(RETRY_PERIODS)) - 1])):

@@ -14,6 +14,7 @@ from celery_operator.observe.broker.reachability import (
     Reachability,
     connection_failed,
 )
+from celery_operator.observe.broker.traces import trace_of
 from celery_operator.observe.key import ClusterKey
 
 _LOG = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class BrokerMonitor:
                 message=f"the broker did not answer within {DEADLINE:g} s; check its address, and that it runs",
             )
         except Exception as error:  # noqa: BLE001 - a ping may fail in any way, and must end no other's
-            _LOG.debug("ping of a broker failed", exc_info=error, extra={"cluster": str(key)})
+            _LOG.debug("ping of a broker failed: %s", trace_of(error), extra={"cluster": str(key)})
             return connection_failed(error)
 
 

@@ -58,6 +58,11 @@ class RabbitConnection:
     def __init__(self, connection: aiormq.Connection, transport: _Transport) -> None:
         self._connection = connection
         self._transport = transport
+        self.closing: Final[asyncio.Future[Any]] = connection.closing
+        """Done when the connection has ended, however; not to be cancelled.
+
+        One for all who wait: each that aiormq makes is kept until the connection ends.
+        """
 
     @classmethod
     async def open(cls, url: str) -> RabbitConnection:
@@ -78,11 +83,6 @@ class RabbitConnection:
         """Whether it can still be used, as far as it is known."""
         return bool(self._connection.is_opened)
 
-    @property
-    def closing(self) -> asyncio.Future[Any]:
-        """Done when the connection has ended, however."""
-        return self._connection.closing
-
     async def channel(self) -> Channel:
         """A new channel. Raises what aiormq does."""
         channel = await self._connection.channel(publisher_confirms=False)
@@ -94,7 +94,7 @@ class RabbitConnection:
         with contextlib.suppress(AMQPError, OSError):
             await bounded(self._connection.close(), _GOODBYE)
         self.abort()
-        await asyncio.wait({self._connection.closing}, timeout=_GOODBYE)
+        await asyncio.wait({self.closing}, timeout=_GOODBYE)
 
     def abort(self) -> None:
         """End it at once and without a word; what waits on it hears of it."""

@@ -94,7 +94,8 @@ class RabbitHeartbeats:
         channel.on_consumer_cancel_callbacks.add(lambda _: gone.set())
         try:
             queue = await bounded(self._subscribe(channel, taken), TIMEOUT)
-            ends = {connection.closing, channel.closing, asyncio.ensure_future(gone.wait())}
+            own = {channel.closing, asyncio.ensure_future(gone.wait())}
+            ends = {connection.closing, *own}
             try:
                 while not (await asyncio.wait(ends, timeout=SILENCE, return_when=asyncio.FIRST_COMPLETED))[0]:
                     if not heard.is_set():
@@ -102,7 +103,7 @@ class RabbitHeartbeats:
                         await bounded(self._bind(channel, queue), TIMEOUT)
                     heard.clear()
             finally:
-                for end in ends:
+                for end in own:
                     end.cancel()
         except ChannelNotFoundEntity:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,10 @@ from celery_operator.observe.broker.rabbitmq_connection import (
 from celery_operator.observe.broker.rabbitmq_management import RabbitManagement
 
 ABSENT_PERIOD: Final = 5.0
-"""The longest pause, in seconds, before an absent queue is asked for again: RabbitMQ logs an error every time."""
+"""The longest pause, in seconds, before an absent queue is asked for again: RabbitMQ logs an error every time.
+
+None where somebody waits for the queue's first message: then it is asked for in every read.
+"""
 
 _FIRST_PAUSE: Final = 1.0
 """Seconds before an absent queue is asked for again the first time; the pause doubles up to ABSENT_PERIOD."""
@@ -44,7 +47,7 @@ class _Apart:
     """A queue that ended its channel when it was asked for: 0 where it was absent, None where it was refused."""
 
     ready: int | None
-    due: float
+    asked: float
     pause: float
 
 
@@ -78,8 +81,12 @@ class RabbitReader:
         problem = None if self._management is None else self._management.problem
         return () if problem is None else (problem,)
 
-    async def read(self, queues: Collection[str], *, unacked: bool) -> Mapping[str, Depth]:
+    async def read(
+        self, queues: Collection[str], *, unacked: bool, urgent: Collection[str] = ()
+    ) -> Mapping[str, Depth]:
         """The depth of every queue, within TIMEOUT. Raises Unreadable.
+
+        Those that are ``urgent`` are asked for even when they were absent a moment ago.
 
         ``unacked`` makes no difference: where there is a management API its figures cost nothing, and are always
         given, None while they are unknown.
@@ -90,7 +97,7 @@ class RabbitReader:
         names = [name for name in dict.fromkeys(queues) if 0 < len(name.encode()) <= _NAME_LIMIT]
         ready: dict[str, int | None] = {}
         try:
-            await bounded(self._read(names, ready), TIMEOUT)
+            await bounded(self._read(names, frozenset(urgent), ready), TIMEOUT)
         except (AMQPError, ChannelInvalidStateError, OSError) as error:
             self._abort()
             if not isinstance(error, TimeoutError) or not ready:
@@ -113,7 +120,7 @@ class RabbitReader:
         if self._management is not None:
             await self._management.close()
 
-    async def _read(self, names: Sequence[str], ready: dict[str, int | None]) -> None:
+    async def _read(self, names: Sequence[str], urgent: Set[str], ready: dict[str, int | None]) -> None:
         """Fill ``ready``; what is not in it when this ends or is cancelled was not answered."""
         began = self._clock()
         self._apart = {name: apart for name, apart in self._apart.items() if name in names}
@@ -121,8 +128,12 @@ class RabbitReader:
             self._abort()
             self._connection = await RabbitConnection.open(self._url)
         await self._ask(self._connection, self._regular(names), ready)
-        waiting = [(apart.due, name) for name, apart in self._apart.items() if apart.due <= began]
-        for _, name in sorted(waiting):
+        waiting = [
+            (name not in urgent, apart.asked, name)
+            for name, apart in self._apart.items()
+            if name in urgent or apart.asked + apart.pause <= began
+        ]
+        for _, _, name in sorted(waiting):
             if self._clock() - began > _APART_SECONDS:
                 break
             await self._ask(self._connection, [name], ready)
@@ -156,7 +167,7 @@ class RabbitReader:
     def _keep_apart(self, name: str, ready: int | None) -> int | None:
         former = self._apart.get(name)
         pause = _FIRST_PAUSE if former is None else min(ABSENT_PERIOD, 2 * former.pause)
-        self._apart[name] = _Apart(ready=ready, due=self._clock() + pause, pause=pause)
+        self._apart[name] = _Apart(ready=ready, asked=self._clock(), pause=pause)
         return ready
 
     def _known(self, name: str, ready: Mapping[str, int | None]) -> int | None:

@@ -1,6 +1,7 @@
-"""How many of the messages that wait in Redis are for later: a look at those that are taken next.
+"""How many of the messages that wait in Redis are for later: a look at both ends of each list, and in between.
 
 Redis has tasks with an ETA in the same lists as all others, and a worker that takes one keeps it until it is due.
+A few that are due may lie anywhere behind thousands that are not, and somebody waits for them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import redis.asyncio
 from celery_operator.observe.broker.redis_messages import eta_of
 
 MOST_MESSAGES: Final = 200
-"""Looked at in one list, from its end: workers take with BRPOP."""
+"""Looked at in one list: a third each where workers take (BRPOP), where messages are put, and in between."""
 _MOST_IN_ALL: Final = 2_000
 """Looked at in one reading: about 20 ms of the event loop at 1 kB a message, as measured."""
 _LEAST_MESSAGES: Final = 10
+"""Looked at in one list; fewer, because they are large, say nothing of those that were not looked at."""
+_STRIPE: Final = 8
+"""Messages in a row of those in between."""
 _MOST_BYTES: Final = 4_000_000
 """Asked for in one reading, as far as the sizes of earlier messages tell."""
 _PERIOD: Final = 5.0
@@ -42,6 +46,14 @@ class List:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """What was seen of a list; ``between`` stands for all that is not at its ends."""
+
+    ends: list[bytes]
+    between: list[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     lists: tuple[List, ...]
     at: float
@@ -51,7 +63,9 @@ class _Look:
 class EtaPeek:
     """Looks at a queue again when its length is another one, when an ETA has come that it knew of, and every 5 s.
 
-    Where a list is longer than what is looked at, the part of it that is for later is taken to be the same.
+    Where a list is longer than what is looked at, its ends are counted, and the rest is taken to be like what lies in
+    some places in between: other ones with each look, so that none stays unseen. A message that was not looked at is
+    due rather than for later where too few were seen.
     """
 
     def __init__(self, *, clock: Callable[[], float], now: Callable[[], float]) -> None:
@@ -59,6 +73,8 @@ class EtaPeek:
         self._now = now
         self._looks: dict[str, _Look] = {}
         self._sizes: dict[str, int] = {}
+        self._turn = 0
+        """Grows with each look."""
 
     async def read(self, client: redis.asyncio.Redis, waiting: Mapping[str, tuple[List, ...]]) -> dict[str, Later]:
         """For each queue with the lists of it that are not empty. Raises the client's errors."""
@@ -79,37 +95,84 @@ class EtaPeek:
             return True
         return look.later.next_eta is not None and look.later.next_eta <= self._now()
 
-    async def _samples(self, client: redis.asyncio.Redis, lists: list[List]) -> dict[str, list[bytes]]:
+    async def _samples(self, client: redis.asyncio.Redis, lists: list[List]) -> dict[str, _Sample]:
         if not lists:
             return {}
         await self._learn_sizes(client, [one.key for one in lists if one.key not in self._sizes])
         most = max(_LEAST_MESSAGES, min(MOST_MESSAGES, _MOST_IN_ALL // len(lists)))
         most_bytes = _MOST_BYTES // len(lists)
         pipeline = client.pipeline(transaction=False)
+        parts: list[tuple[str, bool]] = []
         for one in lists:
-            pipeline.lrange(one.key, -max(1, min(most, most_bytes // self._sizes[one.key])), -1)
-        samples = dict(zip((one.key for one in lists), await pipeline.execute(), strict=True))
-        for key, messages in samples.items():
-            if messages:
-                self._sizes[key] = max(1, sum(map(len, messages)) // len(messages))
+            ends, between = _places(one.length, max(1, min(most, most_bytes // self._sizes[one.key])), self._turn)
+            for first, last in (*ends, *between):
+                pipeline.lrange(one.key, first, last)
+            parts += [(one.key, True)] * len(ends) + [(one.key, False)] * len(between)
+        self._turn += 1
+        samples = {one.key: _Sample(ends=[], between=[]) for one in lists}
+        for (key, at_end), messages in zip(parts, await pipeline.execute(), strict=True):
+            (samples[key].ends if at_end else samples[key].between).extend(messages)
+        for key, sample in samples.items():
+            seen = len(sample.ends) + len(sample.between)
+            if seen:
+                self._sizes[key] = max(1, sum(map(len, (*sample.ends, *sample.between))) // seen)
         return samples
 
     async def _learn_sizes(self, client: redis.asyncio.Redis, keys: list[str]) -> None:
-        """One message tells roughly how many may be asked for at once."""
+        """One message at each end tells roughly how many may be asked for at once."""
         pipeline = client.pipeline(transaction=False)
         for key in keys:
             pipeline.lindex(key, -1)
+            pipeline.lindex(key, 0)
         if keys:
-            first: list[Any] = await pipeline.execute()
-            self._sizes.update((key, max(1, len(message or b""))) for key, message in zip(keys, first, strict=True))
+            found: list[Any] = await pipeline.execute()
+            for key, last, first in zip(keys, found[::2], found[1::2], strict=True):
+                self._sizes[key] = max(1, len(last or b""), len(first or b""))
 
 
-def _later(samples: Iterable[tuple[List, list[bytes]]], now: float) -> Later:
+_Range = tuple[int, int]
+"""First and last place in a list, as LRANGE takes them."""
+
+
+def _places(length: int, most: int, turn: int) -> tuple[list[_Range], list[_Range]]:
+    """Where to look in a list: at its ends, and in between at places that are other ones with each turn."""
+    if length <= most:
+        return [(0, -1)], []
+    third = most // 3
+    tail = most - 2 * third
+    if not third:
+        return [(-tail, -1)], []
+    # Some of the same length at equal distances: a long row of due messages is never missed, a short one not for long.
+    stripes = max(1, third // _STRIPE)
+    size = third // stripes
+    distance = (length - third - tail) // stripes
+    start = third + turn * size % distance
+    end = length - tail - 1
+    between = [(first, min(first + size - 1, end)) for first in range(start, start + stripes * distance, distance)]
+    return [(0, third - 1), (-tail, -1)], between
+
+
+def _later(samples: Iterable[tuple[List, _Sample]], now: float) -> Later:
     count = 0
     next_eta: float | None = None
-    for one, messages in samples:
-        etas = [eta for eta in map(eta_of, messages) if eta is not None and eta > now]
+    for one, sample in samples:
+        ends, between = _future_etas(sample.ends, now), _future_etas(sample.between, now)
+        count += _estimate(one.length, sample, len(ends), len(between))
+        etas = ends + between
         if etas:
-            count += round(one.length * len(etas) / len(messages))
             next_eta = min(etas) if next_eta is None else min(next_eta, *etas)
     return Later(count=count, next_eta=next_eta)
+
+
+def _future_etas(messages: Iterable[bytes], now: float) -> list[float]:
+    return [eta for eta in map(eta_of, messages) if eta is not None and eta > now]
+
+
+def _estimate(length: int, sample: _Sample, ends: int, between: int) -> int:
+    """How many of a list are for later, when so many were seen of them; never one that was seen to be due."""
+    seen = len(sample.ends) + len(sample.between)
+    count = ends + between
+    if _LEAST_MESSAGES <= seen < length:
+        share = between / len(sample.between) if sample.between else count / seen
+        count = ends + round(max(0, length - len(sample.ends)) * share)
+    return max(0, min(count, length - (seen - ends - between)))

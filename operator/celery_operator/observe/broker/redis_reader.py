@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Unreadable
+from celery_operator.observe.broker.depth import Depth, Problem, Unreadable
 from celery_operator.observe.broker.redis_connection import CLUSTER_PROBLEM, RedisConnection, answering, problem_of
 from celery_operator.observe.broker.redis_eta import EtaPeek, Later, List
 from celery_operator.observe.broker.redis_layout import layout_of
@@ -43,8 +43,16 @@ class RedisReader:
         self._scan = UnackedScan(self._layout, clock=clock)
         self._mode_known = False
 
-    async def read(self, queues: Collection[str], *, unacked: bool) -> Mapping[str, Depth]:
-        """One Depth a queue. Raises Unreadable."""
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """Nothing: what goes wrong here is told of with the queues themselves."""
+        return ()
+
+    async def read(
+        self, queues: Collection[str], *, unacked: bool, urgent: Collection[str] = ()
+    ) -> Mapping[str, Depth]:
+        """One Depth a queue. Raises Unreadable. ``urgent`` makes no difference: lengths are always of now."""
+        del urgent
         async with answering():
             if not self._mode_known:
                 await self._refuse_cluster()

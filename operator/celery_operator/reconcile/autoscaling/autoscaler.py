@@ -7,6 +7,7 @@ is a lease, and harmless when it was a mistake.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from celery_operator.reconcile.autoscaling import observation, policy, queues
 from celery_operator.reconcile.autoscaling.group import Group, Look, Outcome
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.status import load
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class _Cluster:
     targets: dict[str, Target] = field(default_factory=dict)
     told_at: float = 0.0
     """When the last pass was asked for, and ``told`` is what it could tell, by group."""
-    told: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    told: dict[str, dict[str, int]] = field(default_factory=dict)
     resolve: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -108,6 +110,7 @@ class Autoscaler:
         known = self._clusters.get(key)
         if known is None:
             known = self._clusters[key] = _Cluster(model=cluster, version=version)
+            known.told_at = self._clock() - TELL_PERIOD * self._random()  # not all clusters in the same moment
             known.task = asyncio.create_task(self._follow(key, known), name=f"autoscaler {key}")
         elif known.version != version:
             known.model, known.version = cluster, version
@@ -175,16 +178,15 @@ class Autoscaler:
                 known.address = await self._resolve(key)
             except Exception as error:  # noqa: BLE001 - whatever the API server answers: the last address stays
                 _LOG.warning("the broker's address of %s cannot be read: %s", key, type(error).__name__)
-            self._watch_pods(key)
+            self._watch_pods(key, known, observation.pods_by_group(self._pods(key)))
             if known.address is not None:
                 self._hub.use(key, self._wish(key, known, known.address))
             waiting = known.address is None or _refused(self._hub.reading(key))
             period = RESOLVE_RETRY if waiting else RESOLVE_PERIOD
             with_jitter = period * (1 + _JITTER * (2 * self._random() - 1))
-            try:
-                await asyncio.wait_for(known.resolve.wait(), with_jitter)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(with_jitter):
+                    await known.resolve.wait()
 
     def _wish(self, key: ClusterKey, known: _Cluster, address: BrokerAddress) -> Wish:
         """What is to be read, how often, and whether a group may be about to go to zero."""
@@ -200,14 +202,13 @@ class Autoscaler:
     def _pods(self, key: ClusterKey) -> list[Manifest]:
         return [child for ref, child in self._cache.children(key).items() if ref.kind == POD]
 
-    def _watch_pods(self, key: ClusterKey) -> dict[str, PodAddress]:
+    def _watch_pods(
+        self, key: ClusterKey, known: _Cluster, by_group: Mapping[str, list[Manifest]]
+    ) -> dict[str, PodAddress]:
         """Have all workers of the cluster asked what they do; where they are, by uid."""
-        known = self._clusters.get(key)
-        if known is None:
-            return {}
         wanted = {group.name for group in _watched(known.model)}
         found: dict[str, PodAddress] = {}
-        for group, pods in observation.pods_by_group(self._pods(key)).items():
+        for group, pods in by_group.items():
             for pod in pods if group in wanted else ():
                 where = observation.address(pod)
                 if where is not None:
@@ -221,7 +222,8 @@ class Autoscaler:
         manifest = self._cache.cluster(key)
         if known is None or manifest is None or "deletionTimestamp" in manifest["metadata"] or not self._leads():
             return
-        everyone = self._watch_pods(key)
+        pods = observation.pods_by_group(self._pods(key))
+        everyone = self._watch_pods(key, known, pods)
         around = Surroundings(
             now=self._clock(),
             wall=self._now(),
@@ -231,7 +233,6 @@ class Autoscaler:
             held=frozenset(uid for uid in everyone if self._reports.is_held(uid)),
             refuses=self._reports.refuses,
         )
-        pods = observation.pods_by_group(self._pods(key))
         changed = False
         for group in _watched(known.model):
             changed = self._look_at(key, known, group, pods, around) or changed
@@ -239,7 +240,7 @@ class Autoscaler:
             self._hub.use(key, self._wish(key, known, known.address))
         if _refused(around.reading):
             known.resolve.set()  # the password may have been rotated
-        figures = {name: _figures(view) for name, view in known.views.items()}
+        figures = {name: load.of_group(view) for name, view in known.views.items()}
         stale = around.now - known.told_at >= TELL_PERIOD and figures != known.told
         if changed or stale:
             known.told_at, known.told = around.now, figures
@@ -299,15 +300,6 @@ class Autoscaler:
 
 def _refused(reading: Reading | None) -> bool:
     return reading is not None and reading.problem is not None and reading.problem.reason == _REFUSED
-
-
-def _figures(view: GroupView) -> tuple[object, ...]:
-    """What the status shows of a load."""
-    load = view.load
-    if load is None:
-        return ()
-    busy = sum(worker.busy_slots for worker in load.workers)
-    return tuple(queue.ready for queue in load.queues), busy, len(load.workers), len(load.consuming)
 
 
 def _watched(cluster: CeleryCluster) -> list[WorkerGroup]:

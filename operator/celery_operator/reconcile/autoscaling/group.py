@@ -104,8 +104,7 @@ class Group:
         """One look; without a policy the load is only shown."""
         around = look.around
         self._slots = look.slots or self._slots
-        self._remember(look)
-        workers = tuple(self._worker(pod, look) for pod in look.pods)
+        workers = self._remember(look)
         replicas = look.deployment["spec"].get("replicas", 1)
         load = observation.load(look.queues, workers, replicas, self._slots, look.sharing, around)
         view = GroupView(
@@ -132,20 +131,17 @@ class Group:
         """Nobody is drained and nothing marked in a group whose number is not ours."""
         return self._finish(look, view, Target(replicas=None), kept={})
 
-    def _worker(self, pod: Manifest, look: Look) -> Worker:
-        known = self._pods[pod["metadata"]["uid"]]
-        return observation.worker(pod, look.group, self._slots, known.idle_since, look.around)
-
-    def _remember(self, look: Look) -> None:
-        """Note what changed since the last look: tasks done, starts finished, who is idle."""
+    def _remember(self, look: Look) -> tuple[Worker, ...]:
+        """Note what changed since the last look: tasks done, starts finished, who is idle. The pods as they are."""
         around = look.around
         self.history = replace(self.history, service_time=replace(self.history.service_time, prior=look.prior))
         alive = {pod["metadata"]["uid"]: pod for pod in look.pods}
         self._pods = {uid: self._pods.get(uid, _Pod()) for uid in alive}
-        busy, completed = 0.0, 0
+        busy, completed, workers = 0.0, 0, []
         for uid, pod in alive.items():
             known = self._pods[uid]
             seen = observation.worker(pod, look.group, self._slots, known.idle_since, around)
+            workers.append(seen)
             busy += seen.active or 0
             completed += _completed(known, observation.processed(pod, look.group, around), seen.active)
             if seen.active != 0:
@@ -161,6 +157,7 @@ class Group:
                 ),
             )
         self._looked_at = around.now
+        return tuple(workers)
 
     def _note_start(self, known: _Pod, pod: Manifest, look: Look) -> None:
         """Measure how long a pod takes from its creation until it consumes, of those whose start was watched."""

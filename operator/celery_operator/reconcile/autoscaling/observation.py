@@ -20,7 +20,7 @@ _MISSED_HEARTBEATS: Final = 3.0
 """So many heartbeats may be missing before a worker counts as silent."""
 REPORT_AGE: Final = 6.0
 """Seconds that a report says something about a worker whose heartbeats have stopped."""
-ONLY_REPORT_AGE: Final = 40.0
+ONLY_REPORT_AGE: Final = 75.0
 """Seconds that a report says something about a worker that never sends heartbeats: two rounds of the poller."""
 _ENDED: Final = ("Succeeded", "Failed")
 _REVISION_LABEL: Final = "pod-template-hash"
@@ -175,7 +175,7 @@ def _active(heartbeat: Heartbeat | None, report: WorkerReport | None, now: float
 
 def _queue(name: str, depth: Depth | None, sharing: Sharing, wall: datetime) -> Queue:
     if depth is None:
-        return Queue(name=name, ready=None)
+        return Queue(name=name, ready=None, future_eta=None)
     return Queue(
         name=name,
         ready=depth.ready,

@@ -52,7 +52,7 @@ def figures(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Fig
         time=previous.get("loadTime") if watched else None,
     )
     looked = {name: found for name, found in view.autoscaling.items() if name in before and _looked_at(found)}
-    fresh = {name: _figures(looked[name]) if name in looked else before[name] for name in watched}
+    fresh = {name: of_group(looked[name]) if name in looked else before[name] for name in watched}
     whole = _whole(looked.values()) if looked else former.backlog
     if (fresh, whole) == (before, former.backlog):
         return former
@@ -81,7 +81,8 @@ def _looked_at(found: GroupView) -> bool:
     return found.read_at is not None or found.problem is not None
 
 
-def _figures(found: GroupView) -> dict[str, int]:
+def of_group(found: GroupView) -> dict[str, int]:
+    """What the status says of one group's load, in coarse steps; figures that nobody knows are left out."""
     out: dict[str, int] = {}
     if found.load is not None:
         out["slots"] = coarse(sum(worker.slots for worker in found.load.workers))

@@ -3,115 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Heartbeat, Problem, Reading, Unreadable
-from celery_operator.observe.broker.hub import BrokerHub, Transport, Wish
+from celery_operator.observe.broker.depth import Depth, Heartbeat, Problem, Reading
 from celery_operator.observe.key import ClusterKey
-
-A = ClusterKey(namespace="shop", name="a")
-B = ClusterKey(namespace="shop", name="b")
-DOWN = Unreadable(Problem(reason="Down", message="it is down"))
-
-
-class _Selector(selectors.DefaultSelector):
-    """Waits for nothing: time goes on instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everybody waits for nothing"
-        self.now += max(timeout, 0.0)
-        return super().select(0)
-
-
-def run(test: Callable[[Callable[[], float]], Coroutine[Any, Any, None]]) -> None:
-    """Run a test in a loop whose time goes on when everybody waits; the test gets its clock."""
-    selector = _Selector()
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.time = lambda: selector.now  # type: ignore[method-assign]
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(test(loop.time))
-
-
-@dataclass
-class Broker:
-    """What a broker does, and what was asked of it, by the clock."""
-
-    clock: Callable[[], float]
-    trouble: BaseException | None = None
-    takes: float = 0.0
-    reads: list[tuple[float, frozenset[str], bool]] = field(default_factory=list)
-    listens: list[float] = field(default_factory=list)
-    beats: asyncio.Queue[Heartbeat | Exception] = field(default_factory=asyncio.Queue)
-    open: int = 0
-
-    async def read(self, queues: Collection[str], *, unacked: bool) -> Mapping[str, Depth]:
-        self.open = 1
-        self.reads.append((self.clock(), frozenset(queues), unacked))
-        await asyncio.sleep(self.takes)
-        if self.trouble is not None:
-            raise self.trouble
-        return {queue: Depth(ready=len(queue)) for queue in queues}
-
-    async def close(self) -> None:
-        self.open = 0
-
-    async def run(self, on_beat: Callable[[Heartbeat], None]) -> None:
-        self.listens.append(self.clock())
-        if self.trouble is not None:
-            raise self.trouble
-        while True:
-            beat = await self.beats.get()
-            if isinstance(beat, Exception):
-                raise beat
-            on_beat(beat)
-
-    def times(self) -> list[float]:
-        return [round(at, 3) for at, _, _ in self.reads]
-
-
-@dataclass
-class World:
-    """A hub, the brokers that it knows and what it told."""
-
-    clock: Callable[[], float]
-    brokers: dict[str, Broker] = field(default_factory=dict)
-    told: list[tuple[float, ClusterKey]] = field(default_factory=list)
-    complaint: Exception | None = None
-
-    def __post_init__(self) -> None:
-        transport = Transport(reader=self.broker, heartbeats=self.broker)
-        self.hub = BrokerHub(
-            clock=self.clock, random=lambda: 0.5, on_reading=self._note, transports={"redis": transport}
-        )
-
-    def broker(self, address: BrokerAddress) -> Broker:
-        return self.brokers.setdefault(address.url, Broker(clock=self.clock))
-
-    def _note(self, key: ClusterKey) -> None:
-        self.told.append((round(self.clock(), 3), key))
-        if self.complaint is not None:
-            raise self.complaint
-
-    def reading(self, key: ClusterKey) -> Reading:
-        reading = self.hub.reading(key)
-        assert reading is not None
-        return reading
-
-
-def wish(*queues: str, url: str = "redis://one", fast: bool = False, unacked: bool = False) -> Wish:
-    return Wish(address=BrokerAddress(url=url), queues=frozenset(queues), fast=fast, unacked=unacked)
-
-
-def at(url: str) -> BrokerAddress:
-    return BrokerAddress(url=url)
+from tests.unit.observe.broker.world import DOWN, A, B, World, at, wish
+from tests.unit.observe.virtual_time import run
 
 
 def test_clusters_of_a_broker_are_read_in_one_batch_every_two_seconds() -> None:
@@ -143,6 +42,61 @@ def test_a_cluster_in_a_hurry_is_read_every_second() -> None:
         world.hub.forget(B)
         await asyncio.sleep(5)
         assert world.broker(at("redis://one")).times() == [0, 1, 2, 3, 4, 6, 8]
+        await world.hub.stop()
+
+    run(test)
+
+
+def test_one_cluster_in_a_hurry_does_not_hurry_the_others() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        world = World(clock)
+        broker = world.broker(at("redis://one"))
+        world.hub.use(A, wish("mail"))
+        world.hub.use(B, wish("reports", fast=True))
+        await asyncio.sleep(6.5)
+        assert broker.times() == [0, 1, 2, 3, 4, 5, 6]
+        assert [when for when, key in world.told if key == B] == [0, 1, 2, 3, 4, 5, 6]
+        assert [when for when, key in world.told if key == A] == [0, 2, 4, 6]
+        assert world.reading(A).at == 6.0
+        broker.more = 1
+        await asyncio.sleep(1)
+        assert [when for when, key in world.told if key == A][4:] == [7], "what changed is told at once"
+        broker.notes = (DOWN.problem,)
+        await asyncio.sleep(1)
+        assert [when for when, key in world.told if key == A][5:] == [8]
+        broker.trouble = DOWN
+        await asyncio.sleep(1)
+        assert [when for when, key in world.told if key == A][6:] == [9]
+        await world.hub.stop()
+
+    run(test)
+
+
+def test_the_reader_knows_which_queues_are_waited_for() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        world = World(clock)
+        world.hub.use(A, wish("mail"))
+        world.hub.use(B, wish("reports", "bills", fast=True))
+        await asyncio.sleep(0.5)
+        world.hub.forget(B)
+        await asyncio.sleep(3)
+        assert world.broker(at("redis://one")).urgent == [frozenset({"reports", "bills"}), frozenset(), frozenset()]
+        await world.hub.stop()
+
+    run(test)
+
+
+def test_what_is_wrong_beside_the_queues_is_in_the_reading_until_it_is_right_again() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        world = World(clock)
+        note = Problem(reason="ManagementUnreachable", message="it does not answer")
+        world.broker(at("redis://one")).notes = (note,)
+        world.hub.use(A, wish("mail"))
+        await asyncio.sleep(0.5)
+        assert world.reading(A) == Reading(at=0.0, depths={"mail": Depth(ready=4)}, notes=(note,))
+        world.broker(at("redis://one")).notes = ()
+        await asyncio.sleep(2)
+        assert world.reading(A).notes == ()
         await world.hub.stop()
 
     run(test)
@@ -312,11 +266,29 @@ def test_the_last_heartbeat_of_each_worker_is_kept_for_a_minute() -> None:
         beats.put_nowait(last)
         await asyncio.sleep(19)
         assert set(world.hub.heartbeats(A)) == {"x@1", "y@1"}
-        await asyncio.sleep(2)
+        await asyncio.sleep(4)
         assert world.hub.heartbeats(A) == {"x@1": last}
         assert world.hub.heartbeats(B) == {}
         await asyncio.sleep(41)
         assert world.hub.heartbeats(A) == {}
+        await world.hub.stop()
+
+    run(test)
+
+
+def test_heartbeats_are_a_view_and_no_copy() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        world = World(clock)
+        world.hub.use(A, wish("mail"))
+        world.hub.use(B, wish("mail"))
+        await asyncio.sleep(0.01)
+        heartbeats = world.hub.heartbeats(A)
+        world.broker(at("redis://one")).beats.put_nowait(Heartbeat(nodename="x@1", at=clock(), active=1, processed=1))
+        await asyncio.sleep(0.01)
+        assert set(heartbeats) == {"x@1"}
+        assert world.hub.heartbeats(B) is heartbeats
+        with pytest.raises(TypeError):
+            heartbeats["y@1"] = heartbeats["x@1"]  # type: ignore[index]
         await world.hub.stop()
 
     run(test)

@@ -1,0 +1,1 @@
+"""Parts of the bundled application that need no Celery."""
