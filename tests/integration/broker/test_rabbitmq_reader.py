@@ -251,13 +251,13 @@ async def test_what_workers_hold_is_known_from_the_management_api_alone(
         async def counted() -> bool:
             depths = await reader.read(["orders", "celery_delayed_3", "nobody"], unacked=True)
             assert depths["celery_delayed_3"].unacked is None
-            assert depths["nobody"] == Depth(ready=0, unacked=None)
+            assert depths["nobody"] == Depth(ready=0, unacked=None, future_eta=None)
             seen.append(depths["orders"])
             return depths["orders"].unacked == 2
 
         await eventually(counted, timeout=25.0)
     assert seen[0].unacked is None
-    assert seen[-1] == Depth(ready=1, unacked=2)
+    assert seen[-1] == Depth(ready=1, unacked=2, future_eta=None)
     assert reader.notes == ()
 
 
@@ -269,7 +269,7 @@ async def test_an_account_in_the_management_url_is_used(
     reader = make_reader(vhost.url, management_url=wrong)
 
     async def noted() -> bool:
-        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=0, unacked=None)
+        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=0, unacked=None, future_eta=None)
         return bool(reader.notes)
 
     await eventually(noted, timeout=10.0)
@@ -285,7 +285,7 @@ async def test_an_unreachable_management_api_is_noted_and_ready_stays_right(
     reader = make_reader(vhost.url, management_url=f"{scheme}://user:secret@127.0.0.1:{free_port()}")
 
     async def noted() -> bool:
-        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=None)
+        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=None, future_eta=None)
         return bool(reader.notes)
 
     await eventually(noted, timeout=10.0)
@@ -383,7 +383,7 @@ async def test_a_hanging_management_api_delays_no_reading(vhost: Vhost, make_rea
         await ready(reader, "orders")
         await connected.wait()
         began = time.monotonic()
-        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=None)
+        assert (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=None, future_eta=None)
         assert time.monotonic() - began < 1.0
         began = time.monotonic()
         await reader.close()

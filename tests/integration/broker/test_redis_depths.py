@@ -142,6 +142,18 @@ async def test_few_large_messages_for_later_say_nothing_of_those_that_were_not_l
     assert all(depth.future_eta is not None and depth.future_eta <= 1 for depth in depths.values())
 
 
+async def test_of_four_hundred_queues_with_messages_for_later_none_is_due(empty: RedisServer) -> None:
+    queues = [f"queue-{number}" for number in range(400)]
+    messages = waiting(50, size=1_500)
+    with empty.client() as client:
+        pipeline = client.pipeline(transaction=False)
+        for queue in queues:
+            pipeline.lpush(queue, *messages)
+        pipeline.execute()
+    depths = await read(empty.url(), *queues)
+    assert {depth.future_eta for depth in depths.values()} == {50}
+
+
 async def test_a_small_message_at_the_end_does_not_fetch_all_the_large_ones(empty: RedisServer) -> None:
     with empty.client() as client:
         client.lpush("reports", *waiting(1), *waiting(due=150, size=500_000))

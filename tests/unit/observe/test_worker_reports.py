@@ -93,7 +93,7 @@ def test_a_worker_that_runs_is_asked_every_half_minute(monkeypatch: pytest.Monke
 
         monkeypatch.setattr(WorkerClient, "status", status)
         poller = WorkerReports(clock=clock, random=lambda: 0.5)
-        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", ip="127.0.0.1", port=1)})
+        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)})
         await asyncio.sleep(100)
         await poller.stop()
 

@@ -24,6 +24,8 @@ _STRIPE: Final = 8
 """Messages in a row of those in between."""
 _MOST_BYTES: Final = 4_000_000
 """Asked for in one reading, as far as the sizes of earlier messages tell."""
+_LEAST_BYTES: Final = 20_000
+"""Asked for in one list, however many there are: messages of up to 2 kB are enough to tell what is for later."""
 _PERIOD: Final = 5.0
 """Seconds after which a list of the same length is looked at again: its messages may be others."""
 
@@ -100,7 +102,7 @@ class EtaPeek:
             return {}
         await self._learn_sizes(client, [one.key for one in lists if one.key not in self._sizes])
         most = max(_LEAST_MESSAGES, min(MOST_MESSAGES, _MOST_IN_ALL // len(lists)))
-        most_bytes = _MOST_BYTES // len(lists)
+        most_bytes = max(_LEAST_BYTES, _MOST_BYTES // len(lists))
         pipeline = client.pipeline(transaction=False)
         parts: list[tuple[str, bool]] = []
         for one in lists:

@@ -14,7 +14,7 @@ from typing import Final
 
 from celery_operator.api import GROUP as API_GROUP
 from celery_operator.kube.objects import Manifest
-from celery_operator.observe.broker.depth import Problem
+from celery_operator.observe.broker.depth import Problem, Reading
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.reconcile.autoscaling import observation
@@ -113,7 +113,7 @@ class Group:
             load=load,
             decision=None,
             replicas=replicas,
-            problem=None if around.reading is None else around.reading.problem,
+            problem=None if around.reading is None else _told(around.reading),
             read_at=None if around.reading is None or around.reading.problem else around.reading.at,
             service_seconds=self.history.service_time.seconds,
             startup_seconds=self.history.startup,
@@ -342,8 +342,13 @@ def _completed(known: _Pod, processed: int | None, active: int | None) -> int:
     return max(0, processed - before - ((active or 0) - (busy_before or 0)))
 
 
+def _told(reading: Reading) -> Problem | None:
+    """What is wrong with a reading; where it could be read all the same, what is missing in it."""
+    return reading.problem or next(iter(reading.notes), None)
+
+
 def _hindered(view: GroupView, why: str) -> GroupView:
-    if view.problem is not None:
+    if view.read_at is None:
         return view
     return replace(view, problem=Problem(reason="ScaleInWaits", message=f"pods could go, but {why}"))
 

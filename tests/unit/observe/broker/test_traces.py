@@ -14,7 +14,6 @@ from celery_operator.telemetry.logging import JsonFormatter
 from tests.unit.observe.broker.world import A, World, at, wish
 from tests.unit.observe.virtual_time import run
 
-
 PASSWORD = "s3cret"
 """Named where the errors are made: their lines of code are logged."""
 
