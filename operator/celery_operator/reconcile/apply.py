@@ -18,7 +18,8 @@ from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Manif
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.snapshot import Applied
-from celery_operator.reconcile.plan import FIELD_MANAGER, SCALE_MANAGER, Apply, Delete, Mark, Plan
+from celery_operator.reconcile.plan import Plan
+from celery_operator.reconcile.steps import FIELD_MANAGER, SCALE_MANAGER, Apply, Delete, Mark
 
 _LOG = logging.getLogger(__name__)
 _PASSWORD_BYTES: Final = 24

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ from celery_operator.desired import children, connections, following, names
 from celery_operator.desired.beat_statefulset import COMPONENT
 from celery_operator.desired.digest import digest
 from celery_operator.desired.metadata import (
-    GROUP_LABEL,
     REFERENCES_HASH_ANNOTATION,
     RETAINED_ANNOTATION,
     TEMPLATE_HASH_ANNOTATION,
@@ -18,7 +17,6 @@ from celery_operator.desired.metadata import (
 from celery_operator.desired.pod import Surroundings
 from celery_operator.desired.runtime_configmap import live_volume
 from celery_operator.desired.strategic_merge import MergeError
-from celery_operator.desired.worker_deployment import owns_replicas
 from celery_operator.kube.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -33,14 +31,11 @@ from celery_operator.kube.objects import (
     ObjectRef,
 )
 from celery_operator.observe.cache import live_digest
-from celery_operator.observe.snapshot import PodMark, Snapshot, Target
-from celery_operator.reconcile import problems, rollout, strangers
+from celery_operator.observe.snapshot import Snapshot
+from celery_operator.reconcile import problems, replicas, rollout, strangers
 from celery_operator.reconcile.rollout import template_hash
+from celery_operator.reconcile.steps import FIELD_MANAGER, Apply, Delete, Mark, Scaled
 from celery_operator.reconcile.strangers import Stranger, owned
-
-FIELD_MANAGER: Final = "celery-operator"
-SCALE_MANAGER: Final = "celery-operator-scale"
-"""Applies `spec.replicas` alone, so that handing a group to an HPA is just ceasing to apply."""
 
 _RETRY_REFERENCES: Final = 5.0
 _RETRY_TAKEN_NAME: Final = 30.0
@@ -57,45 +52,6 @@ class Blocked:
     reason: str
     problems: tuple[str, ...]
     retry: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Apply:
-    """One write of a child. `uid` is the live object's; None creates it, and fails when there is one already."""
-
-    manifest: Manifest
-    uid: str | None
-    ref: ObjectRef
-    manager: str
-    desired: str
-    resource_version: str | None = None
-    """The live object's, where the write is right for that one and no later one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """Annotations of a pod to set and (None) to remove. One that is gone by then needs none."""
-
-    ref: ObjectRef
-    mark: PodMark
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scaled:
-    """A group that scales by its load and gets another number of pods; ``ref`` is its Deployment."""
-
-    group: str
-    ref: ObjectRef
-    before: int
-    after: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """One deletion, of exactly this object and not of a later one with its name."""
-
-    ref: ObjectRef
-    uid: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,16 +111,9 @@ def make(snapshot: Snapshot) -> Plan:
 
 def _only_scale(snapshot: Snapshot, blocked: Blocked | None = None) -> Plan:
     """A plan that writes nothing of the spec: what runs keeps running, and that includes scaling by its load."""
-    steps: list[Apply] = []
-    for group in snapshot.cluster.spec.workers:
-        name = names.worker(snapshot.cluster.metadata.name, group.name)
-        ref = ObjectRef(kind=DEPLOYMENT, namespace=snapshot.cluster.metadata.namespace, name=name)
-        target, live = _target_of(snapshot, group.name), snapshot.live.get(ref)
-        if target is not None and live is not None and owned(snapshot.cluster, live):
-            replicas = _replicas(target, live, 0)
-            steps += _scale(snapshot, ref, {**live, "spec": {"replicas": replicas}}, live)
-    scaled = tuple(_scaled(snapshot, steps))
-    return Plan(blocked=blocked, applies=tuple(steps), marks=tuple(_marks(snapshot)), scaled=scaled)
+    steps = list(replicas.by_load(snapshot))
+    scaled = tuple(replicas.scaled(snapshot, steps))
+    return Plan(blocked=blocked, applies=tuple(steps), marks=tuple(replicas.marks(snapshot)), scaled=scaled)
 
 
 def _changes_wait(snapshot: Snapshot) -> bool:
@@ -223,48 +172,10 @@ def _desired(snapshot: Snapshot) -> list[Manifest]:
 
 
 def _build(snapshot: Snapshot, surroundings: Surroundings) -> list[Manifest]:
-    """The children; a Deployment that scales by itself or by somebody else's hand keeps its number of pods."""
+    """The children; a Deployment that scales by its load or by somebody else's hand keeps its number of pods."""
     manifests = children.build(snapshot.cluster, surroundings)
-    for manifest in manifests:
-        if manifest["kind"] != DEPLOYMENT.kind or _owns_replicas(snapshot, manifest):
-            continue
-        live = snapshot.live.get(ObjectRef.of(manifest))
-        mine = None if live is None or not owned(snapshot.cluster, live) else live
-        manifest["spec"]["replicas"] = _replicas(_target(snapshot, manifest), mine, manifest["spec"]["replicas"])
+    replicas.settle(snapshot, manifests)
     return manifests
-
-
-def _replicas(target: Target | None, live: Manifest | None, initial: int) -> int:
-    """The number of a group that does not own it: lower than it is only for the version that was looked at."""
-    wanted = None if target is None else target.replicas
-    if live is None:
-        return initial if wanted is None else wanted
-    found = int(live["spec"].get("replicas", 1))
-    may_lower = target is not None and target.resource_version is not None
-    return found if wanted is None or (wanted < found and not may_lower) else wanted
-
-
-def _group(manifest: Manifest) -> str | None:
-    return (manifest["metadata"].get("labels") or {}).get(GROUP_LABEL)
-
-
-def _owns_replicas(snapshot: Snapshot, manifest: Manifest) -> bool:
-    """Whether the spec itself says how many pods a Deployment has."""
-    name = _group(manifest)
-    return all(owns_replicas(group) for group in snapshot.cluster.spec.workers if group.name == name)
-
-
-def _target(snapshot: Snapshot, manifest: Manifest) -> Target | None:
-    name = _group(manifest)
-    return None if name is None else _target_of(snapshot, name)
-
-
-def _target_of(snapshot: Snapshot, group: str) -> Target | None:
-    """The target of a group; without a number where the spec no longer lets the load decide it."""
-    target = snapshot.targets.get(group)
-    spec = next((each.autoscaling for each in snapshot.cluster.spec.workers if each.name == group), None)
-    decides = spec is not None and not spec.dry_run
-    return target if target is None or decides else replace(target, replicas=None)
 
 
 def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:
@@ -310,12 +221,12 @@ def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
         now += _beat_repair(snapshot, next(manifest for manifest in mine if ObjectRef.of(manifest) == waits))
     plan = Plan(
         applies=tuple(now),
-        marks=tuple(_marks(snapshot)),
+        marks=tuple(replicas.marks(snapshot)),
         deletes=tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ())),
         create_redis_secret=connections.wants_managed_redis(snapshot.cluster.spec) and snapshot.redis_secret is None,
         withheld=tuple(step for step in applies if step.ref == waits),
         waits_for=waits_for,
-        scaled=tuple(_scaled(snapshot, now)),
+        scaled=tuple(replicas.scaled(snapshot, now)),
         references_changed=any(_references_changed(snapshot, step) for step in now),
     )
     return _with_strangers(plan, found)
@@ -396,68 +307,11 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
         return
     if live is None:
         yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired="created")
-        yield _scale_step(snapshot, ref, manifest, None)
+        yield replicas.scale_step(snapshot, ref, manifest, None)
         return
-    yield from _scale(snapshot, ref, manifest, live)
+    yield from replicas.scale(snapshot, ref, manifest, live)
     without = {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
     yield from _if_changed(snapshot, ref, without, live, FIELD_MANAGER)
-
-
-def _scale(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest) -> Iterator[Apply]:
-    """The scale manager's apply of the number of pods, where it needs one.
-
-    What somebody else scales is never applied; what scales by its load only when the number is to change, so that a
-    group that is handed over keeps its number.
-    """
-    replicas = manifest["spec"]["replicas"]
-    known = snapshot.applied.get((ref, SCALE_MANAGER))
-    unknown = known is None or known.desired != digest(replicas)
-    if live["spec"].get("replicas") != replicas or (unknown and _owns_replicas(snapshot, manifest)):
-        yield _scale_step(snapshot, ref, manifest, live)
-
-
-def _scale_step(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None) -> Apply:
-    replicas, target = manifest["spec"]["replicas"], _target(snapshot, manifest)
-    scale = {
-        "apiVersion": ref.kind.api_version,
-        "kind": ref.kind.kind,
-        "metadata": {"name": ref.name, "namespace": ref.namespace},
-        "spec": {"replicas": replicas},
-    }
-    return Apply(
-        manifest=scale,
-        uid=None if live is None else live["metadata"]["uid"],
-        ref=ref,
-        manager=SCALE_MANAGER,
-        desired=digest(replicas),
-        resource_version=None if live is None or target is None else target.resource_version,
-    )
-
-
-def _scaled(snapshot: Snapshot, steps: Iterable[Apply]) -> Iterator[Scaled]:
-    """What the applies change of groups that scale by their load."""
-    groups = {names.worker(snapshot.cluster.metadata.name, group): group for group in snapshot.targets}
-    for step in steps:
-        live = snapshot.live.get(step.ref)
-        if step.manager != SCALE_MANAGER or live is None or step.ref.name not in groups:
-            continue
-        before, after = live["spec"].get("replicas", 1), step.manifest["spec"]["replicas"]
-        if before != after:
-            yield Scaled(group=groups[step.ref.name], ref=step.ref, before=before, after=after)
-
-
-def _marks(snapshot: Snapshot) -> Iterator[Mark]:
-    """Annotations of pods that differ from what the autoscaler wants."""
-    namespace = snapshot.cluster.metadata.namespace
-    live = {pod["metadata"]["name"]: pod["metadata"] for pod in snapshot.pods}
-    for target in snapshot.targets.values():
-        for name, mark in target.marks.items():
-            found = live.get(name)
-            if found is None or found["uid"] != mark.uid:
-                continue
-            annotations = found.get("annotations") or {}
-            if any(annotations.get(key) != value for key, value in mark.annotations.items()):
-                yield Mark(ref=ObjectRef(kind=POD, namespace=namespace, name=name), mark=mark)
 
 
 def _if_changed(

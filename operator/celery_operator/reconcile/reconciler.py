@@ -29,10 +29,11 @@ from celery_operator.reconcile.apply import AppliedMemory, Applier, Rejected
 from celery_operator.reconcile.autoscaling.document import explain
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.messenger import Messenger
-from celery_operator.reconcile.plan import FIELD_MANAGER, Blocked, Plan
+from celery_operator.reconcile.plan import Blocked, Plan
 from celery_operator.reconcile.status import build as status_building
 from celery_operator.reconcile.status.build import StatusEvent
 from celery_operator.reconcile.status.view import StatusView
+from celery_operator.reconcile.steps import FIELD_MANAGER
 from celery_operator.telemetry.logging import mask_secrets
 
 _LOG = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from celery_operator.kube.objects import DEPLOYMENT, EVENT, SERVICE_ACCOUNT, Man
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from celery_operator.reconcile.apply import AppliedMemory, Applier
-from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Plan
+from celery_operator.reconcile.plan import Plan
+from celery_operator.reconcile.steps import FIELD_MANAGER, Apply
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.pipeline.conftest import World, cluster_manifest
 

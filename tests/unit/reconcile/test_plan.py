@@ -21,7 +21,8 @@ from celery_operator.kube.objects import (
     STATEFUL_SET,
 )
 from celery_operator.reconcile import plan as planning
-from celery_operator.reconcile.plan import Delete, Plan
+from celery_operator.reconcile.plan import Plan
+from celery_operator.reconcile.steps import Delete
 from tests.unit.desired.clusters import BIG, QUICKSTART, cluster
 from tests.unit.reconcile.world import World, ref, writers
 

@@ -9,7 +9,8 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.reconcile import plan as planning
-from celery_operator.reconcile.plan import SCALE_MANAGER, Plan
+from celery_operator.reconcile.plan import Plan
+from celery_operator.reconcile.steps import SCALE_MANAGER
 from tests.unit.desired.clusters import cluster
 from tests.unit.reconcile.world import World, ref
 

@@ -13,7 +13,8 @@ from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Kind,
 from celery_operator.observe.cache import live_digest, strip
 from celery_operator.observe.snapshot import Applied, Snapshot
 from celery_operator.reconcile import plan as planning
-from celery_operator.reconcile.plan import FIELD_MANAGER, Apply, Plan
+from celery_operator.reconcile.plan import Plan
+from celery_operator.reconcile.steps import FIELD_MANAGER, Apply
 from tests.unit.desired.clusters import RUNTIME
 
 Path = tuple[str, ...]
