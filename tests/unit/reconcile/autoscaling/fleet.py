@@ -39,6 +39,7 @@ class Fleet:
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     refusals: dict[str, str] = field(default_factory=dict)
+    notes: tuple[Problem, ...] = ()
     group: Group = field(default_factory=Group)
     dry_run: bool = False
 
@@ -113,7 +114,7 @@ class Fleet:
                 around=Surroundings(
                     now=self.now,
                     wall=self.wall,
-                    reading=Reading(at=self.now, depths=depths, problem=problem),
+                    reading=Reading(at=self.now, depths=depths, problem=problem, notes=self.notes),
                     heartbeats=self.heartbeats,
                     report=self.reports.get,
                     held=frozenset(self.held),

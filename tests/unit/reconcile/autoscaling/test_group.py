@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from celery_operator.observe.broker.depth import Problem
 from celery_operator.observe.snapshot import Target
 from celery_operator.reconcile.autoscaling.group import (
     COST_ANNOTATION,
@@ -185,6 +186,14 @@ def test_the_wrong_pod_went() -> None:
     outcome = fleet.look()
     assert outcome.lost == (gone,)
     assert {where.name for where in outcome.let_go} == {left}
+
+
+def test_what_a_reading_misses_is_told_and_hinders_nothing() -> None:
+    fleet = idle(2)
+    fleet.notes = (Problem(reason="ManagementUnreachable", message="the management API refuses the password"),)
+    outcomes = fleet.run(20)
+    assert not fleet.pods
+    assert outcomes[-1].view.problem == fleet.notes[0]
 
 
 def test_a_dry_run_shows_and_does_nothing() -> None:
