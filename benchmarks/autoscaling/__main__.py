@@ -9,7 +9,7 @@ import uuid
 from typing import Final
 
 from benchmarks import report
-from benchmarks.autoscaling import decision, group, makespan, spikes
+from benchmarks.autoscaling import decision, group, makespan, spikes, thousand
 from benchmarks.bench import FULL, Bench, say
 from benchmarks.figure import Figure
 from tests.cluster import provider, tool
@@ -18,7 +18,8 @@ from tests.e2e.release import Release
 from tests.e2e.space import Space
 
 COMMAND: Final = "make bench-autoscaling"
-PARTS: Final = ("decide", "spikes", "makespan")
+PARTS: Final = ("decide", "thousand", "spikes", "makespan")
+_WITHOUT_CLUSTER: Final = {"decide", "thousand"}
 
 
 def main() -> int:
@@ -33,8 +34,9 @@ def main() -> int:
     parts = words.parts or list(PARTS)
     started = time.monotonic()
     figures = decision.measure() if "decide" in parts else []
+    figures += thousand.measure() if "thousand" in parts else []
     name = "none"
-    if parts != ["decide"]:
+    if not _WITHOUT_CLUSTER.issuperset(parts):
         name, found = _on_cluster(parts, quick=words.quick, installed=words.installed)
         figures += found
     minutes = (time.monotonic() - started) / 60
