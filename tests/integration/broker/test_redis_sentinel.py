@@ -132,7 +132,9 @@ def test_sentinel_needs_the_name_of_the_master() -> None:
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_cluster_is_refused(tmp_path: Path, database: int, whole: bool) -> None:
     """With all slots on one node it would answer; a user who may not ask for the mode sees the errors alone."""
-    node = RedisProgram(folder=tmp_path, name="node", arguments=["--cluster-enabled", "yes"])
+    # Its own choice of a bus port, 10000 above the other, may be one that an outgoing connection has.
+    bus = str(free_port())
+    node = RedisProgram(folder=tmp_path, name="node", arguments=["--cluster-enabled", "yes", "--cluster-port", bus])
     node.start()
     try:
         with redis.Redis(port=node.port, decode_responses=True) as client:

@@ -7,9 +7,15 @@ from pathlib import Path
 
 from tests.integration.kube.conftest import Network
 from tests.integration.operator_process import OperatorProcess
+from tests.integration.waiting import eventually
 
+LEADS = "celery_operator_leader_election_master_status"
 STOP_SECONDS = 4.0
 """Three are promised; the rest is for the interpreter's own end on a busy machine."""
+
+
+def _leads(process: OperatorProcess) -> bool:
+    return process.metric(LEADS) == 1
 
 
 async def test_a_silent_api_server_does_not_delay_the_end(
@@ -27,6 +33,8 @@ async def test_an_operator_that_lost_the_api_server_ends_by_itself(
     """The watch gives up, or the Lease runs out, whichever is first: another one leads, and this one starts anew."""
     process = OperatorProcess(relayed_kubeconfig, namespace, tmp_path)
     await asyncio.to_thread(process.start)
+    # A standby would wait for the API server to come back: there is nothing that it could lose.
+    await eventually(lambda: asyncio.to_thread(_leads, process), bool, within=20)
     network.cut()
     assert await asyncio.to_thread(process.wait) != 0
     assert "the process ends, to be started anew" in process.text()

@@ -168,7 +168,7 @@ async def test_kubectl_shows_the_state_in_columns(world: World, kubectl: Kubectl
     await world.create(beat={})
     await world.settled()
     header, line = kubectl("get", "cc").splitlines()
-    assert header.split() == ["NAME", "READY", "WORKERS", "BEAT", "BROKER", "AGE"]
+    assert header.split() == ["NAME", "READY", "WORKERS", "BEAT", "BROKER", "BACKLOG", "AGE"]
     assert line.split()[:3] == ["shop", "False", "0/2"]
 
 
