@@ -15,7 +15,6 @@ from tests.integration.install.helm import Helm
 from tests.integration.kubectl import Kubectl
 from tests.unit.install.files import INSTALL, SAMPLES, objects, of_kind
 
-
 OURS = [path for path in SAMPLES if not of_kind(objects(path), "ScaledObject")]
 """Without those for other people's kinds, which this API server does not have."""
 
