@@ -61,8 +61,8 @@ _EIGHT_SLOTS: Final = Fleet(replicas=4, concurrency=2)
 _TWO_PODS: Final = Fleet(replicas=2, concurrency=2)
 _SWEPT: Final = Fleet(replicas=2, concurrency=4, shares_processes=True, visibility_timeout=30)
 _INSPECTED: Final = Fleet(replicas=1, concurrency=8, visibility_timeout=300)
-"""With idle slots: a worker without one takes nothing that could run twice. And one worker alone: it notices what it runs
-itself, and of two each might get what the other one runs."""
+"""With idle slots: a worker without one takes nothing that could run twice. And one worker alone: it notices what it
+runs itself, and of two each might get what the other one runs."""
 _KILLED: Final = Load(long=4, long_seconds=(20, 20), short=4)
 
 
