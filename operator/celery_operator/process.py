@@ -107,18 +107,7 @@ class Operator:
         settings = self._settings
         self._client = client
         self._monitor = BrokerMonitor(resolve=self._broker_url, on_change=self._enqueue, random=random.random)
-        self._autoscaler = Autoscaler(
-            cache=self._cache,
-            hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
-            reports=WorkerReports(clock=time.monotonic, random=random.random),
-            resolve=self._broker_address,
-            on_change=self._enqueue_load,
-            leads=self._holds_lease,
-            observer=self._metrics.autoscaling,
-            clock=time.monotonic,
-            now=_now,
-            random=random.random,
-        )
+        self._autoscaler = self._make_autoscaler()
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         self._reconciler = Reconciler(
             client=client,
@@ -155,6 +144,20 @@ class Operator:
             self._cache,
             namespaces=settings.namespace_list,
             on_change=self._enqueue,
+            random=random.random,
+        )
+
+    def _make_autoscaler(self) -> Autoscaler:
+        return Autoscaler(
+            cache=self._cache,
+            hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
+            reports=WorkerReports(clock=time.monotonic, random=random.random),
+            resolve=self._broker_address,
+            on_change=self._enqueue_load,
+            leads=self._holds_lease,
+            observer=self._metrics.autoscaling,
+            clock=time.monotonic,
+            now=_now,
             random=random.random,
         )
 

@@ -142,8 +142,8 @@ class Autoscaler:
 
     def _let_go(self, pods: Iterable[Manifest]) -> None:
         for pod in pods:
-            where, report = observation.address(pod), self._reports.get(pod["metadata"]["uid"])
-            if where is not None and (self._reports.is_held(where.uid) or (report is not None and report.draining)):
+            where, uid = observation.address(pod), pod["metadata"]["uid"]
+            if where is not None and observation.is_drained(self._reports.get(uid), self._reports.is_held(uid)):
                 self._reports.let_go(where)
 
     def targets(self, key: ClusterKey) -> Mapping[str, Target]:
@@ -240,11 +240,11 @@ class Autoscaler:
             self._hub.use(key, self._wish(key, known, known.address))
         if _refused(around.reading):
             known.resolve.set()  # the password may have been rotated
-        figures = {name: load.of_group(view) for name, view in known.views.items()}
-        stale = around.now - known.told_at >= TELL_PERIOD and figures != known.told
-        if changed or stale:
-            known.told_at, known.told = around.now, figures
-            self._on_change(key)
+        if changed or around.now - known.told_at >= TELL_PERIOD:
+            figures = {name: load.of_group(view) for name, view in known.views.items()}
+            if changed or figures != known.told:
+                known.told_at, known.told = around.now, figures
+                self._on_change(key)
 
     def _look_at(
         self,
@@ -278,9 +278,7 @@ class Autoscaler:
         outcome = memory.look(look)
         self._carry_out(key, group.name, outcome, around.held)
         before, known.views[group.name] = known.views.get(group.name), outcome.view
-        former = known.targets.pop(group.name, None)
-        if outcome.target is not None:
-            known.targets[group.name] = outcome.target
+        former, known.targets[group.name] = known.targets.get(group.name), outcome.target
         return _worth_a_pass(before, outcome, former, deployment)
 
     def _carry_out(self, key: ClusterKey, group: str, outcome: Outcome, held: frozenset[str]) -> None:
@@ -309,7 +307,7 @@ def _watched(cluster: CeleryCluster) -> list[WorkerGroup]:
 def _worth_a_pass(before: GroupView | None, outcome: Outcome, former: Target | None, deployment: Manifest) -> bool:
     """Whether something is to be written: another number, a mark, or another state to be told in the status."""
     target, view = outcome.target, outcome.view
-    if target is not None and (target.marks or target.replicas not in (None, deployment["spec"].get("replicas", 1))):
+    if target.marks or target.replicas not in (None, deployment["spec"].get("replicas", 1)):
         return former != target  # what a pass could not write, the queue tries again in its own time
     if before is None or before.problem != view.problem or (before.decision is None) != (view.decision is None):
         return True

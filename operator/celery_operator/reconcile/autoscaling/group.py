@@ -61,7 +61,7 @@ class Outcome:
     """What a look leads to: pods to keep drained, pods to let go, and what the pass shall write."""
 
     view: GroupView
-    target: Target | None = None
+    target: Target
     hold: tuple[tuple[PodAddress, str], ...] = ()
     """With the bootId of the worker that is meant."""
     let_go: tuple[PodAddress, ...] = ()
@@ -297,14 +297,14 @@ class Group:
             drained_after=self._drained_after(look, kept),
         )
 
-    def _all_drained(self, look: Look, but: Mapping[str, Manifest] | None = None) -> tuple[PodAddress, ...]:
+    def _all_drained(self, look: Look, but: Mapping[str, Manifest]) -> tuple[PodAddress, ...]:
         """Where to say that the drain is over: every pod that is drained or held, and is not in ``but``."""
         out = []
         for pod in look.pods:
-            uid, report = pod["metadata"]["uid"], look.around.report(pod["metadata"]["uid"])
-            draining = uid in look.around.held or (report is not None and report.draining)
-            where = observation.address(pod)
-            if draining and where is not None and pod["metadata"]["name"] not in (but or {}):
+            uid, where = pod["metadata"]["uid"], observation.address(pod)
+            if where is None or pod["metadata"]["name"] in but:
+                continue
+            if observation.is_drained(look.around.report(uid), uid in look.around.held):
                 out.append(where)
         return tuple(out)
 

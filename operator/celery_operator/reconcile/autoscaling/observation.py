@@ -90,7 +90,7 @@ def worker(pod: Manifest, group: str, slots: int, idle_since: float | None, arou
         reserved=(report.reserved or 0) if report is not None and recent else 0,
         held=(report.held or 0) if report is not None and recent else 0,
         eta=(report.eta or 0) if report is not None and recent else 0,
-        draining=can_drain and (metadata["uid"] in around.held or (report is not None and report.draining)),
+        draining=can_drain and is_drained(report, metadata["uid"] in around.held),
         can_drain=can_drain,
         ready=ready,
         idle_seconds=0.0 if active != 0 or idle_since is None else around.now - idle_since,
@@ -108,6 +108,11 @@ def _is_down(pod: Manifest) -> bool:
     """Whether the kubelet says that the worker's container does not run, as between two crashes."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     return bool(statuses) and not any("running" in (each.get("state") or {}) for each in statuses)
+
+
+def is_drained(report: WorkerReport | None, held: bool) -> bool:
+    """Whether a worker was told to take no more tasks: by us, who keep it so, or by a former leader, as it says."""
+    return held or (report is not None and report.draining)
 
 
 def is_ready(pod: Manifest) -> bool:
