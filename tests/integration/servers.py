@@ -250,6 +250,17 @@ class RabbitServer(Process):
         credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
         return f"http://{credentials}@127.0.0.1:{self.management_port}"
 
+    def control(self, *command: str) -> None:
+        """A command of rabbitmqctl."""
+        subprocess.run(
+            ["/usr/lib/rabbitmq/bin/rabbitmqctl", *command],
+            env=self._environment(),
+            cwd=self.folder,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
     def start(self) -> Self:
         """Start it (again) and return when it speaks AMQP; about 4 s. ServerError otherwise."""
         install_missing(SERVERS)

@@ -68,18 +68,6 @@ class Vhost:
         self._api.put(path, json=document).raise_for_status()
 
 
-def control(server: RabbitServer, *command: str) -> None:
-    """A command of rabbitmqctl."""
-    subprocess.run(
-        ["/usr/lib/rabbitmq/bin/rabbitmqctl", *command],
-        env=server._environment(),
-        cwd=server.folder,
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-
-
 def channel_of(connection: kombu.Connection) -> Any:
     """The channel of a plain client, with the methods of py-amqp, which have no types."""
     return connection.default_channel

@@ -19,7 +19,6 @@ from tests.integration.broker.rabbits import (
     PASSWORD,
     Vhost,
     channel_of,
-    control,
     eventually,
     nothing_left_behind,
     tls_in_front_of,
@@ -397,7 +396,7 @@ async def test_a_rabbitmq_without_memory_is_read_and_left(
     vhost.fill("orders", 3)
     reader = make_reader(vhost.url)
     assert await ready(reader, "orders") == {"orders": 3}
-    await asyncio.to_thread(control, rabbit, "set_vm_memory_high_watermark", "0")
+    await asyncio.to_thread(rabbit.control, "set_vm_memory_high_watermark", "0")
     try:
         assert await ready(reader, "orders", "nobody") == {"orders": 3, "nobody": 0}
         began = time.monotonic()
@@ -405,4 +404,4 @@ async def test_a_rabbitmq_without_memory_is_read_and_left(
         assert time.monotonic() - began < 1.5
         await nothing_left_behind()
     finally:
-        await asyncio.to_thread(control, rabbit, "set_vm_memory_high_watermark", "0.4")
+        await asyncio.to_thread(rabbit.control, "set_vm_memory_high_watermark", "0.4")

@@ -182,30 +182,18 @@ def test_a_rabbitmq_that_takes_nothing_stalls_the_loop_once(make_pod: PodMaker, 
     for _ in range(HELD):
         send_unknown(rabbit.url())
     wait_until(lambda: pod.status()["unknownTasksRequeued"] >= HELD, timeout=20.0, what="they circle")
-    control(rabbit, "set_vm_memory_high_watermark", "0")
+    rabbit.control("set_vm_memory_high_watermark", "0")
     try:
         wait_until(lambda: "could not be put back" in pod.output(), timeout=25.0, what="the first refusal")
         ages = loop_ages(pod, seconds=20.0)
     finally:
-        control(rabbit, "set_vm_memory_high_watermark", "0.4")
+        rabbit.control("set_vm_memory_high_watermark", "0.4")
     assert max(ages) < 2.0 * PUBLISH_SECONDS, ages
     assert pod.output().count("could not be put back") == 1
     before = pod.status()["unknownTasksRequeued"]
     wait_until(lambda: pod.status()["unknownTasksRequeued"] >= before + HELD, timeout=60.0, what="they circle again")
     pod.signal(signal.SIGTERM)
     assert pod.ended() == 0
-
-
-def control(rabbit: RabbitServer, *command: str) -> None:
-    """A command of rabbitmqctl."""
-    subprocess.run(
-        ["/usr/lib/rabbitmq/bin/rabbitmqctl", *command],
-        env=rabbit._environment(),
-        cwd=rabbit.folder,
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
 
 
 def loop_ages(pod: Pod, seconds: float) -> list[float]:
