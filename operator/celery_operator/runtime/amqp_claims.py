@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import socket
 import time
 from typing import Any, Dict, Iterator, Optional, Tuple
@@ -15,11 +16,16 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 from .claims import Attempts, BrokerAwayError, ClaimRefusedError, connection_errors, release
 from .ticks import Tick
 
+logger = logging.getLogger("celery.operator")
+
 _SLOTS_EXPIRE_MILLISECONDS = 35 * 24 * 3600 * 1000
 """RabbitMQ deletes the queue of slots when no beat has declared it for this long."""
 
 _CLOSING_SECONDS = 15.0
 """RabbitMQ needs for ending a silent connection and deleting its exclusive queue, when the machine is busy."""
+
+_FAREWELL_SECONDS = 1.0
+"""A beat that ends waits for RabbitMQ's answer: a blocked or lost one must not hold its end up."""
 
 RIGHTS = "grant configure, write and read on celery-operator.beat.*, and write on amq.default"
 
@@ -196,10 +202,29 @@ class AmqpClaims:
     def _drop(self) -> None:
         if self._owns:
             self._lost = time.monotonic()
-        self.close()
+        self._forget()
 
     def close(self) -> None:
-        """Give the claim up: RabbitMQ deletes the exclusive queue with its connection."""
+        """Give the claim up; the next beat can have it as soon as this returns. Waits 2 s at most."""
+        if self._owns:
+            self._delete_queue()
+        self._forget()
+
+    def _delete_queue(self) -> None:
+        """RabbitMQ deletes it with its connection, too, but at some later moment: until then the next beat is refused
+        ticks that nobody dispatches."""
+        channel = self._channel
+        # The channel's connection, since kombu's makes a new one where it was lost.
+        connection = channel.connection if channel is not None else None
+        if channel is None or connection is None:
+            return
+        try:
+            with connection.transport.having_timeout(_FAREWELL_SECONDS):
+                channel.queue_delete(self._name)
+        except (OSError, EOFError, *connection_errors(self._connection)):
+            logger.debug("celery-operator: the claim ends with its connection", exc_info=True)
+
+    def _forget(self) -> None:
         connection, self._connection, self._channel, self.producer = self._connection, None, None, None
         self._owns = False
         release(connection)

@@ -39,6 +39,11 @@ class Proxy:
             link.half_open = True
             _end(link.client)
 
+    def hold_ends(self) -> None:
+        """From now on the server does not see that a client ended its connection."""
+        for link in self._links:
+            link.end_held = True
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -74,6 +79,7 @@ class _Link:
         self.client = client
         self.server = server
         self.half_open = False
+        self.end_held = False
         self._proxy = proxy
         self._reply_lost = False
 
@@ -86,7 +92,7 @@ class _Link:
                     return
                 self._reply_lost = self._reply_lost or fate is Fate.REPLY_LOST
                 self.server.sendall(data)
-        if not self.half_open:
+        if not self.half_open and not self.end_held:
             _end(self.server)
 
     def down(self) -> None:

@@ -109,6 +109,31 @@ def test_rabbitmq_keeps_the_claim_of_a_half_open_connection_for_its_owner(
         own.close()
 
 
+def test_rabbitmq_has_the_claim_back_before_it_sees_the_connection_end(
+    rabbit: RabbitServer, request: pytest.FixtureRequest
+) -> None:
+    scope = scope_of(request)
+    with Proxy(rabbit.port) as proxy:
+        first, second = beat(through(proxy), scope), beat(rabbit.url(), scope)
+        assert take(first, tick(1)) is True
+        proxy.hold_ends()
+        first.close()
+        assert take(second, tick(2)) is True, "refused, and dispatched by nobody"
+        second.close()
+
+
+def test_giving_a_claim_up_does_not_wait_for_a_lost_rabbitmq(
+    rabbit: RabbitServer, request: pytest.FixtureRequest
+) -> None:
+    with Proxy(rabbit.port) as proxy:
+        own = beat(through(proxy), scope_of(request))
+        assert take(own, tick(1)) is True
+        proxy.half_open()
+        begun = time.monotonic()
+        own.close()
+        assert time.monotonic() - begun < 3.0
+
+
 def through(proxy: Proxy) -> str:
     """The address of the RabbitMQ behind ``proxy``."""
     return RabbitServer.url(SimpleNamespace(username="shop", password=PASSWORD, port=proxy.port))  # type: ignore[arg-type]
