@@ -9,11 +9,17 @@ from celery_operator.desired.metadata import SELECTOR
 from celery_operator.kube.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
+    HTTP_ROUTE,
+    INGRESS,
+    JOB,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
+    POD_MONITOR,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_MONITOR,
     STATEFUL_SET,
     Kind,
     register,
@@ -24,14 +30,23 @@ CELERY_CLUSTER: Final = register(Kind(api_version=API_VERSION, kind=KIND, plural
 CHILDREN: Final = (
     CONFIG_MAP,
     DEPLOYMENT,
+    HTTP_ROUTE,
+    INGRESS,
+    JOB,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
+    POD_MONITOR,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_MONITOR,
     STATEFUL_SET,
 )
 """Watched with our label selector. Secrets are not among them: the operator may not list other people's."""
+
+OPTIONAL: Final = (HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR)
+"""Those of them that an API server serves only where somebody has installed their CRDs."""
 
 
 def label_selector(kind: Kind) -> str | None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import ApiError
+from celery_operator.kube.errors import ApiError, NotFound
+from celery_operator.kube.objects import Kind, Manifest
 from celery_operator.observe import kinds
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
@@ -40,6 +41,8 @@ class Listing:
         self._random = random
         self.complete = False
         """Whether every kind was listed at least once."""
+        self.missing: frozenset[Kind] = frozenset()
+        """The optional kinds that the API server does not serve, as of the last listing."""
 
     async def fill(self) -> None:
         """List every kind once, as often as it takes, and report every CeleryCluster found."""
@@ -63,11 +66,30 @@ class Listing:
                 _LOG.warning("the regular listing failed: %s", error)
 
     async def _compare(self) -> None:
+        missing = set()
         for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN):
             before = self._cache.versions(kind)
-            listed = []
-            for namespace in self._namespaces:
-                selector = kinds.label_selector(kind)
-                listed += await self._client.list(kind, namespace=namespace, label_selector=selector)
+            try:
+                listed = await self._list(kind)
+            except NotFound:
+                if kind not in kinds.OPTIONAL:
+                    raise
+                missing.add(kind)
+                listed = []
             for key in self._cache.replace(kind, listed, before):
                 self._on_change(key)
+        self._now_missing(frozenset(missing))
+
+    async def _list(self, kind: Kind) -> list[Manifest]:
+        listed: list[Manifest] = []
+        for namespace in self._namespaces:
+            selector = kinds.label_selector(kind)
+            listed += await self._client.list(kind, namespace=namespace, label_selector=selector)
+        return listed
+
+    def _now_missing(self, missing: frozenset[Kind]) -> None:
+        """Look at every CeleryCluster again when a kind came or went: it may want one of that kind."""
+        if self.complete and missing != self.missing:
+            for key in self._cache.clusters():
+                self._on_change(key)
+        self.missing = missing

@@ -6,13 +6,24 @@ They are read with `get` alone: the operator may neither list nor watch other pe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
-from celery_operator.api.pod import PodTemplate
-from celery_operator.desired import beat_statefulset, connections, names, pod, worker_deployment
+from celery_operator.api.connection import SecretSetting
+from celery_operator.api.overrides import Overrides
+from celery_operator.api.pod import EnvFromSource, EnvVar, PodTemplate, RequiredSecretKey
+from celery_operator.desired import (
+    beat_statefulset,
+    component,
+    connections,
+    flower,
+    names,
+    pod,
+    tls_files,
+    worker_deployment,
+)
 from celery_operator.desired.digest import digest
 from celery_operator.kube.objects import CONFIG_MAP, SECRET, Kind, Manifest, ObjectRef
 from celery_operator.observe.key import ClusterKey
@@ -102,7 +113,7 @@ class ReferenceReader:
         refs = [ObjectRef(kind=kind, namespace=key.namespace, name=name) for kind, name in targets]
         answers = dict(zip(targets, await asyncio.gather(*map(self._client.get, refs)), strict=True))
         found = {reference: answers[reference.kind, reference.name] for reference in named}
-        problems = (reference.problem(manifest) for reference, manifest in found.items())
+        problems = dict.fromkeys(reference.problem(manifest) for reference, manifest in found.items())
         salt = cluster.metadata.uid
         self._known[key] = self._now_known(salt, found, self._known.get(key, {}))
         return Readings(
@@ -176,38 +187,105 @@ def _readers(cluster: CeleryCluster, named: list[Reference]) -> list[str]:
     children = [names.worker(own, group.name) for group in spec.workers]
     if spec.beat is not None:
         children.append(names.beat(own))
+    if spec.flower is not None:
+        children.append(names.flower(own))
     readers = {reference.only for reference in named}
     return children if None in readers else [child for child in children if child in readers]
 
 
 def references(cluster: CeleryCluster) -> list[Reference]:
     """Everything that pods read at their start; the managed Redis' password is followed by its Secret's uid."""
-    return [*_of_connections(cluster.spec), *_of_environment(cluster.spec), *_of_pod_templates(cluster)]
+    return [
+        *_of_connections(cluster.spec),
+        *_of_environment(cluster),
+        *_of_pod_templates(cluster),
+        *_of_flower(cluster),
+    ]
 
 
 def _of_connections(spec: CeleryClusterSpec) -> Iterator[Reference]:
-    for path, connection in (
-        ("spec.broker.urlFrom", connections.broker(spec)),
-        ("spec.resultBackend.urlFrom", connections.result_backend(spec)),
-    ):
-        if connection is not None and connection.url_from is not None:
-            secret = connection.url_from
-            yield Reference(kind=SECRET, name=secret.name, key=secret.key, field=path)
+    backend = spec.result_backend
+    yield from _of_connection(connections.broker(spec), "spec.broker")
+    if backend is not None and not backend.same_as_broker:
+        yield from _of_connection(connections.result_backend(spec), "spec.resultBackend")
+    elif backend is not None:
+        yield from _of_settings(backend.transport_options_from, "spec.resultBackend.transportOptionsFrom")
+    yield from _of_settings(spec.config_from, "spec.configFrom")
 
 
-def _of_environment(spec: CeleryClusterSpec) -> Iterator[Reference]:
-    for variable in spec.env or []:
-        source, path = variable.value_from, f"spec.env[{variable.name}]"
+def _of_connection(connection: connections.Connection | None, path: str) -> Iterator[Reference]:
+    if connection is None:
+        return
+    if connection.url_from is not None:
+        yield _secret_key(connection.url_from, f"{path}.urlFrom")
+    parts = connection.parts
+    if parts is not None:
+        for field, source in (("usernameFrom", parts.username_from), ("passwordFrom", parts.password_from)):
+            if source is not None:
+                yield _secret_key(source.secret_key_ref, f"{path}.parts.{field}")
+    if connection.binding is not None:
+        for key in connections.BINDING_KEYS:
+            optional, field = key != connections.BINDING_TYPE, f"{path}.serviceBinding"
+            yield Reference(kind=SECRET, name=connection.binding, key=key, field=field, optional=optional)
+    if connection.tls is not None:
+        for _, field, ref in tls_files.keys(connection.tls):
+            yield _secret_key(ref, f"{path}.tls.{field}")
+    yield from _of_settings(connection.secret_options, f"{path}.transportOptionsFrom")
+
+
+def _of_settings(settings: Iterable[SecretSetting] | None, path: str) -> Iterator[Reference]:
+    for setting in settings or ():
+        yield _secret_key(setting.secret_key_ref, f"{path}[{setting.name}]")
+
+
+def _secret_key(ref: RequiredSecretKey, field: str) -> Reference:
+    return Reference(kind=SECRET, name=ref.name, key=ref.key, field=field)
+
+
+def _of_environment(cluster: CeleryCluster) -> Iterator[Reference]:
+    """What the environments read: the cluster's for all children, but a variable that one replaces only for others."""
+    spec, components = cluster.spec, list(_components(cluster))
+    replaced = {variable.name for _, _, own in components for variable in own.env or []}
+    yield from _of_variables((each for each in spec.env or [] if each.name not in replaced), "spec.env", None)
+    yield from _of_sources(spec.env_from, "spec.envFrom", None)
+    for child, path, own in components:
+        mine = {variable.name for variable in own.env or []}
+        shared = (each for each in spec.env or [] if each.name in replaced - mine)
+        yield from _of_variables(shared, "spec.env", child)
+        yield from _of_variables(own.env, f"{path}.env", child)
+        yield from _of_sources(own.env_from, f"{path}.envFrom", child)
+        reader = _Reader(component="", child=child)
+        for where, level in (("spec", spec), (path, own)):
+            for name, containers in (("initContainers", level.init_containers), ("sidecars", level.sidecars)):
+                yield from reader.of_containers(component.manifest(containers or ()), f"{where}.{name}")
+
+
+def _components(cluster: CeleryCluster) -> Iterator[tuple[str, str, Overrides]]:
+    """The children with settings of their own: name, path in the spec, settings."""
+    spec, own = cluster.spec, cluster.metadata.name
+    for group in spec.workers:
+        yield names.worker(own, group.name), f"spec.workers[{group.name}]", group
+    if spec.beat is not None:
+        yield names.beat(own), "spec.beat", spec.beat
+
+
+def _of_variables(variables: Iterable[EnvVar] | None, path: str, only: str | None) -> Iterator[Reference]:
+    for variable in variables or ():
+        source, field_ = variable.value_from, f"{path}[{variable.name}]"
         if source is None:
             continue
         for kind, ref in ((SECRET, source.secret_key_ref), (CONFIG_MAP, source.config_map_key_ref)):
             if ref is not None:
-                yield Reference(kind=kind, name=ref.name, key=ref.key, field=path, optional=ref.optional is True)
-    for index, bulk in enumerate(spec.env_from or []):
+                optional = ref.optional is True
+                yield Reference(kind=kind, name=ref.name, key=ref.key, field=field_, optional=optional, only=only)
+
+
+def _of_sources(sources: Iterable[EnvFromSource] | None, path: str, only: str | None) -> Iterator[Reference]:
+    for index, bulk in enumerate(sources or ()):
         for kind, whole in ((SECRET, bulk.secret_ref), (CONFIG_MAP, bulk.config_map_ref)):
             if whole is not None:
-                path, optional = f"spec.envFrom[{index}]", whole.optional is True
-                yield Reference(kind=kind, name=whole.name, key=None, field=path, optional=optional)
+                field_, optional = f"{path}[{index}]", whole.optional is True
+                yield Reference(kind=kind, name=whole.name, key=None, field=field_, optional=optional, only=only)
 
 
 def _of_pod_templates(cluster: CeleryCluster) -> Iterator[Reference]:
@@ -223,6 +301,15 @@ def _of_pod_templates(cluster: CeleryCluster) -> Iterator[Reference]:
         yield from beat.references(spec.beat.pod_template, "spec.beat.podTemplate")
 
 
+def _of_flower(cluster: CeleryCluster) -> Iterator[Reference]:
+    """What Flower alone reads. Where it is missing Flower does not start, which is no reason to hold back workers."""
+    settings, child = cluster.spec.flower, names.flower(cluster.metadata.name)
+    if settings is None:
+        return
+    for reference in _of_variables(flower.variables(cluster, settings), "spec.flower.env", child):
+        yield replace(reference, checked=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     """A child whose pods are made from a pod template."""
@@ -235,7 +322,11 @@ class _Reader:
         body = {} if template is None else template.spec or {}
         others = pod.COMPONENTS - {self.component}
         containers = [each for each in _objects(body.get("containers")) if each.get("name") not in others]
-        for container in (*_objects(body.get("initContainers")), *containers):
+        yield from self.of_containers([*_objects(body.get("initContainers")), *containers], path)
+
+    def of_containers(self, containers: list[dict[str, Any]], path: str) -> Iterator[Reference]:
+        """What these containers read."""
+        for container in containers:
             for variable in _objects(container.get("env")):
                 yield from self._free_form(variable.get("valueFrom"), _KEYED, path, keyed=True)
             for source in _objects(container.get("envFrom")):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired.following import Kept
+from celery_operator.desired.platform import Platform
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.objects import Manifest, ObjectRef
 
@@ -50,6 +51,7 @@ class Snapshot:
     """Children, and whatever else stands under a child's name."""
     pods: tuple[Manifest, ...] = ()
     runtime: Runtime
+    platform: Platform = field(default_factory=Platform)
     missing_references: tuple[str, ...] = ()
     references_hashes: Mapping[str, str] = field(default_factory=dict)
     """By child: of the data that its pods read from Secrets and ConfigMaps; without those that read none."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
-from celery_operator.observe.worker_report import PodAddress, WorkerReport
+from celery_operator.observe.worker_report import PodAddress, WorkerAbout, WorkerReport
 
 TIMEOUT: Final = 2.0
 """Seconds for one request, connecting included."""
@@ -76,6 +76,10 @@ class _Document(BaseModel):
     processed: StrictInt | None = None
     started_since: str | None = Field(default=None, alias="startedSince")
     shutting_down: StrictBool = Field(alias="shuttingDown")
+    unknown_tasks: Any = Field(default=None, alias="unknownTasksRequeued")
+    versions: Any = None
+    effective: Any = None
+    """Of any shape: what cannot be read of them must keep nobody from draining the worker."""
 
 
 class WorkerClient:
@@ -150,6 +154,8 @@ class WorkerClient:
             shutting_down=known.shutting_down,
             draining=lease is not None and lease.draining,
             drained=lease is not None and lease.draining and lease.drained,
+            unknown_tasks=known.unknown_tasks if isinstance(known.unknown_tasks, int) else None,
+            about=_about(known),
         )
         if lease is None:
             return Answer(report=report, can_drain=False)
@@ -171,6 +177,21 @@ class WorkerClient:
                 return response.status, bytes(data)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise SilentError(timed_out=isinstance(error, TimeoutError)) from error
+
+
+def _about(known: _Document) -> WorkerAbout | None:
+    """None for an answer that says nothing of it."""
+    if not isinstance(known.versions, dict):
+        return None
+    found = {name: text for name, text in known.versions.items() if isinstance(text, str)}
+    options = known.effective.get("broker_transport_options") if isinstance(known.effective, dict) else None
+    timeout = options.get("visibility_timeout") if isinstance(options, dict) else None
+    return WorkerAbout(
+        celery=found.get("celery"),
+        kombu=found.get("kombu"),
+        redis=found.get("redis"),
+        visibility_timeout=float(timeout) if isinstance(timeout, int | float) else None,
+    )
 
 
 def _session() -> aiohttp.ClientSession:

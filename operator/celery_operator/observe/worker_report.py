@@ -16,6 +16,17 @@ class PodAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerAbout:
+    """What a worker's program is, the same from its start to its end. Versions are None for a package it has not."""
+
+    celery: str | None = None
+    kombu: str | None = None
+    redis: str | None = None
+    visibility_timeout: float | None = None
+    """Seconds, as its application has it; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
     """The last answer of a worker's /status or /drain. Counts are None where the worker cannot tell."""
 
@@ -36,3 +47,7 @@ class WorkerReport:
     """It consumes nothing, because it was told to, and its lease has not run out."""
     drained: bool
     """It is draining, and nothing is left that its end could disturb, for certain."""
+    unknown_tasks: int | None = None
+    """Messages that it has put back since its start, because its application does not know their task."""
+    about: WorkerAbout | None = None
+    """None before its first /status: an answer of /drain has nothing of it."""

@@ -301,6 +301,9 @@ class _Follower:
             self.refusal = None
         if not answer.can_drain:
             self.refusal = _Refusal(why=NO_DRAIN, until_restart=False)
+        if former is not None and not restarted and answer.report.about is None:
+            kept = replace(answer.report, about=former.report.about, unknown_tasks=former.report.unknown_tasks)
+            answer = replace(answer, report=kept)
         self._answer = answer if epoch == self._epoch else replace(answer, lease_until=NO_LEASE)
 
     def _period(self) -> float:

@@ -1,26 +1,27 @@
-"""What the operator tells the pod: CELERY_OPERATOR_SETTINGS and the broker's and backend's addresses.
-
-Addresses arrive whole or in parts; parts are percent-encoded and composed here, because `$(VAR)` in a pod's
-environment cannot encode a password.
-"""
+"""What the operator tells the pod: CELERY_OPERATOR_SETTINGS, the broker's and backend's addresses, and secrets."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple
-from urllib.parse import quote
+from typing import Any, Dict, Mapping, MutableMapping, Optional, Tuple
 
-from . import PROTOCOL
-from .failures import StartError, redactor
+from . import PROTOCOL, secret_settings, tls
+from .addresses import BROKER, RESULT_BACKEND, url, with_certificate_check
+from .failures import StartError
+from .secret_settings import CONFIG, SecretSettings
 
 SETTINGS = "CELERY_OPERATOR_SETTINGS"
 MINGLE = "CELERY_OPERATOR_MINGLE"
 """``on`` or ``off``, in a variable of its own: see the operator's launch settings."""
 
-BROKER = "CELERY_OPERATOR_BROKER"
-RESULT_BACKEND = "CELERY_OPERATOR_RESULT_BACKEND"
 DISABLED = "disabled://"
+
+_SECRET_PARTS = ("_URL", "_USERNAME", "_PASSWORD", "_BINDING_", "_SECRET_")
+"""What follows a prefix in the names of variables that hold, or may hold, a secret."""
+
+_WITHOUT_RESULTS = ("amqp", "amqps", "pyamqp")
+"""Schemes of brokers that Celery 5 cannot keep results in."""
 
 DEFAULT_GRACE_SECONDS = 300.0
 """When an operator of another version says nothing."""
@@ -61,6 +62,7 @@ class Settings:
 
     ``grace_period_seconds``: from SIGTERM to SIGKILL. ``concurrency``: ``auto``, or None when the command line says
     it. ``cpu_request``: cores. ``probe_port``: None means no HTTP server at all. ``pod_uid``: the operator's token.
+    ``queues``: name, exchange, exchangeType, routingKey and arguments each.
     """
 
     cluster: str
@@ -79,8 +81,12 @@ class Settings:
     probe_port: Optional[int] = DEFAULT_PROBE_PORT
     pod_uid: str = ""
     beat: BeatSettings = BeatSettings()
+    queues: Tuple[Mapping[str, Any], ...] = ()
     broker_url: Optional[str] = None
+    broker_tls: Optional[tls.Files] = None
     result_backend: Optional[str] = None
+    result_backend_tls: Optional[tls.Files] = None
+    secrets: SecretSettings = field(default_factory=SecretSettings)
 
 
 def read(component: str, environ: Mapping[str, str]) -> Settings:
@@ -107,9 +113,10 @@ def read(component: str, environ: Mapping[str, str]) -> Settings:
 
 
 def _parse(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    backend = url(RESULT_BACKEND, environ)
-    if environ.get(RESULT_BACKEND + "_DISABLED") == "1":
-        backend = DISABLED
+    broker_tls, backend_tls = tls.read(BROKER, environ), tls.read(RESULT_BACKEND, environ)
+    broker = url(BROKER, environ, broker_tls is not None)
+    tls.check("spec.broker", broker_tls, broker, tls.BROKER_SCHEMES)
+    backend = _result_backend(environ, backend_tls)
     return Settings(
         cluster=str(raw["cluster"]),
         component=raw["component"],
@@ -127,9 +134,26 @@ def _parse(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         probe_port=_port(raw.get("probePort", DEFAULT_PROBE_PORT)),
         pod_uid=environ.get("POD_UID", ""),
         beat=_parse_beat(raw.get("beat") or {}),
-        broker_url=url(BROKER, environ),
+        queues=tuple(raw.get("queues") or ()),
+        broker_url=broker,
+        broker_tls=broker_tls,
         result_backend=with_certificate_check(backend) if backend else None,
+        result_backend_tls=backend_tls,
+        secrets=secret_settings.read(environ),
     )
+
+
+def _result_backend(environ: Mapping[str, str], files: Optional[tls.Files]) -> Optional[str]:
+    if environ.get(RESULT_BACKEND + "_DISABLED") == "1":
+        return DISABLED
+    backend = url(RESULT_BACKEND, environ, files is not None)
+    if backend and backend.partition("://")[0] in _WITHOUT_RESULTS:
+        raise StartError(
+            "ConfigInvalid",
+            "RabbitMQ keeps no results for Celery; set spec.resultBackend.url to rpc:// or another store",
+        )
+    tls.check("spec.resultBackend", files, backend, tls.BACKEND_SCHEMES)
+    return backend
 
 
 def _port(value: Any) -> Optional[int]:
@@ -157,62 +181,6 @@ def _parse_beat(raw: Mapping[str, Any]) -> BeatSettings:
     )
 
 
-def url(prefix: str, environ: Mapping[str, str]) -> Optional[str]:
-    """The URL given whole as ``<prefix>_URL`` or as ``<prefix>_PARTS`` with username and password beside it."""
-    whole = environ.get(prefix + "_URL")
-    parts = environ.get(prefix + "_PARTS")
-    username = environ.get(prefix + "_USERNAME") or ""
-    password = environ.get(prefix + "_PASSWORD") or ""
-    redactor.add(_spellings(password))
-    if whole:
-        redactor.add([whole])
-        redactor.add(_spellings(password_of(whole)))
-        return whole
-    if not parts:
-        return None
-    composed = compose(json.loads(parts), username, password)
-    redactor.add([composed] if password else [])
-    return composed
-
-
-def _spellings(password: str) -> List[str]:
-    return [password, quote(password, safe="")] if password else []
-
-
-def password_of(address: str) -> str:
-    """The password as it stands in a URL, still encoded; empty when there is none."""
-    authority = address.partition("://")[2].split("/", 1)[0]
-    credentials, at, _ = authority.rpartition("@")
-    return credentials.partition(":")[2] if at else ""
-
-
-def compose(parts: Mapping[str, Any], username: str, password: str) -> str:
-    """``scheme://username:password@host:port/database`` with every variable part percent-encoded.
-
-    ``database`` is Redis' number or RabbitMQ's virtual host (also accepted as ``vhost``): the default virtual
-    host ``/`` becomes ``%2F``.
-    """
-    host = str(parts["host"])
-    authority = "[%s]" % host if ":" in host and not host.startswith("[") else host
-    if parts.get("port"):
-        authority += ":%d" % int(parts["port"])
-    if username or password:
-        secret = ":" + quote(password, safe="") if password else ""
-        authority = "%s%s@%s" % (quote(username, safe=""), secret, authority)
-    database = parts.get("database")
-    if database is None:
-        database = parts.get("vhost")
-    path = "" if database is None or database == "" else "/" + quote(str(database), safe="")
-    return "%s://%s%s" % (parts["scheme"], authority, path)
-
-
-def with_certificate_check(address: str) -> str:
-    """Celery's Redis backend refuses a rediss:// URL that does not say whether certificates are checked."""
-    if address.startswith("rediss://") and "ssl_cert_reqs" not in address:
-        return address + ("&" if "?" in address else "?") + "ssl_cert_reqs=CERT_REQUIRED"
-    return address
-
-
 def publish(settings: Settings, environ: MutableMapping[str, str]) -> None:
     """Set Celery's own variables, which beat an application's code, and take ours with secrets away.
 
@@ -230,6 +198,6 @@ def publish(settings: Settings, environ: MutableMapping[str, str]) -> None:
     for name, value in urls.items():
         if value:
             environ[name] = value
-    for prefix in (BROKER, RESULT_BACKEND):
-        for part in ("_URL", "_USERNAME", "_PASSWORD"):
-            environ.pop(prefix + part, None)
+    secret = tuple(prefix + part for prefix in (BROKER, RESULT_BACKEND, CONFIG) for part in _SECRET_PARTS)
+    for name in [name for name in environ if name.startswith(secret)]:
+        del environ[name]

@@ -215,7 +215,7 @@ async def test_a_certificate_is_checked_unless_the_url_says_otherwise(
         url = vhost.url.replace("amqp://", "amqps://").replace(str(rabbit.port), str(port))
         with pytest.raises(Unreadable) as caught:
             await make_reader(url).read(["orders"], unacked=False)
-        assert caught.value.problem.reason == "ConnectionFailed"
+        assert caught.value.problem.reason == "TlsFailed"
         unchecked = make_reader(url + "?ssl_cert_reqs=CERT_NONE")
         assert await ready(unchecked, "orders") == {"orders": 1}
         await unchecked.close()

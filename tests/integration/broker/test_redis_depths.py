@@ -388,7 +388,7 @@ async def test_several_servers_in_one_url_are_refused() -> None:
     assert refusal.value.problem.reason == "TransportNotSupported"
 
 
-@pytest.mark.parametrize(("query", "reason"), [("", "ConnectionFailed"), ("?ssl_cert_reqs=CERT_NONE", None)])
+@pytest.mark.parametrize(("query", "reason"), [("", "TlsFailed"), ("?ssl_cert_reqs=CERT_NONE", None)])
 async def test_an_unknown_certificate_is_trusted_only_on_request(
     tmp_path: Path, query: str, reason: str | None
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celery_operator.desired import connections
 from celery_operator.kube.objects import CONFIG_MAP, SECRET, Kind, Manifest, ObjectRef
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.references import A_MOMENT, Readings, Reference, ReferenceReader, references
@@ -16,6 +17,13 @@ from tests.unit.desired.clusters import cluster
 
 Json = dict[str, Any]
 KEY = {"name": "s", "key": "k"}
+SOURCE: Json = {"secretKeyRef": KEY}
+PARTS: Json = {"scheme": "redis", "host": "r"}
+
+
+def of_key(field: str) -> tuple[str, str, str, str, bool]:
+    """The Secret's key, as this field names it."""
+    return ("Secret", "s", "k", field, False)
 
 
 def named(spec: Json) -> list[tuple[str, str, str | None, str, bool]]:
@@ -47,6 +55,36 @@ IN_TEMPLATE = ("Secret", "s", "k", "spec.podTemplate", False)
             {"resultBackend": {"urlFrom": {"secretKeyRef": KEY}}},
             [("Secret", "s", "k", "spec.resultBackend.urlFrom", False)],
         ),
+        (
+            {"broker": {"parts": {**PARTS, "usernameFrom": SOURCE, "passwordFrom": SOURCE}}},
+            [of_key("spec.broker.parts.usernameFrom"), of_key("spec.broker.parts.passwordFrom")],
+        ),
+        (
+            {
+                "resultBackend": {
+                    "url": "rediss://r",
+                    "tls": {"caFrom": SOURCE, "certificateFrom": SOURCE, "keyFrom": SOURCE},
+                }
+            },
+            [of_key(f"spec.resultBackend.tls.{field}") for field in ("caFrom", "certificateFrom", "keyFrom")],
+        ),
+        (
+            {"broker": {"serviceBinding": {"name": "s"}}},
+            [("Secret", "s", key, "spec.broker.serviceBinding", key != "type") for key in connections.BINDING_KEYS],
+        ),
+        (
+            {"broker": {"url": "redis://r", "transportOptionsFrom": [{"name": "a.b", **SOURCE}]}},
+            [of_key("spec.broker.transportOptionsFrom[a.b]")],
+        ),
+        (
+            {"resultBackend": {"sameAsBroker": True, "transportOptionsFrom": [{"name": "a", **SOURCE}]}},
+            [of_key("spec.resultBackend.transportOptionsFrom[a]")],
+        ),
+        (
+            {"broker": {"urlFrom": SOURCE}, "resultBackend": {"sameAsBroker": True}},
+            [of_key("spec.broker.urlFrom")],
+        ),
+        ({"configFrom": [{"name": "token", **SOURCE}]}, [of_key("spec.configFrom[token]")]),
         (env(secretKeyRef=KEY), [("Secret", "s", "k", "spec.env[A]", False)]),
         (env(configMapKeyRef=KEY), [("ConfigMap", "s", "k", "spec.env[A]", False)]),
         (env(secretKeyRef={**KEY, "optional": True}), [("Secret", "s", "k", "spec.env[A]", True)]),
@@ -358,3 +396,53 @@ async def test_the_hash_differs_exactly_when_the_data_do(one: bytes, other: byte
         space.put(SECRET, "all", {})
         hashes.append((await read(ReferenceReader(space, clock=lambda: 0.0))).hashes[WEB])
     assert (hashes[0] == hashes[1]) == (one == other)
+
+
+# What a component sets for itself
+
+
+OTHER = {"secretKeyRef": {"name": "other", "key": "k"}}
+WEB, MAIL, BEAT = "shop-worker-web", "shop-worker-mail", "shop-beat"
+
+
+def two_groups(**web: Any) -> Json:
+    return {"workers": [{"name": "web", **web}, {"name": "mail"}], "beat": {}}
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        ({"env": [{"name": "B", "valueFrom": OTHER}]}, [("Secret", "other", "k", "spec.workers[web].env[B]", False)]),
+        (
+            {"envFrom": [{"configMapRef": {"name": "other"}}]},
+            [("ConfigMap", "other", None, "spec.workers[web].envFrom[0]", False)],
+        ),
+        (
+            {"initContainers": [{"name": "a", "env": [{"name": "B", "valueFrom": OTHER}]}]},
+            [("Secret", "other", "k", "spec.workers[web].initContainers", False)],
+        ),
+        (
+            {"sidecars": [{"name": "a", "image": "i", "envFrom": [{"secretRef": {"name": "other"}}]}]},
+            [("Secret", "other", None, "spec.workers[web].sidecars", False)],
+        ),
+    ],
+)
+def test_what_a_component_reads_is_its_own(own: Json, found: list[tuple[str, str, str | None, str, bool]]) -> None:
+    assert named(two_groups(**own)) == found
+    assert [only for _, only, _ in readers(two_groups(**own))] == [WEB]
+
+
+def test_a_variable_that_a_component_replaces_is_read_by_the_others_alone() -> None:
+    spec = {**env(secretKeyRef=KEY), **two_groups(env=[{"name": "A", "valueFrom": OTHER}])}
+    assert sorted(readers(spec)) == [("other", WEB, True), ("s", BEAT, True), ("s", MAIL, True)]
+
+
+def test_a_variable_that_nobody_replaces_is_read_by_all() -> None:
+    spec = {**env(secretKeyRef=KEY), **two_groups(env=[{"name": "B", "value": "1"}])}
+    assert readers(spec) == [("s", None, True)]
+
+
+def test_containers_of_the_cluster_belong_to_every_child() -> None:
+    sidecar = {"name": "proxy", "image": "i", "env": [{"name": "B", "valueFrom": OTHER}]}
+    spec = {**two_groups(), "sidecars": [sidecar]}
+    assert readers(spec) == [("other", WEB, False), ("other", MAIL, False), ("other", BEAT, False)]

@@ -7,23 +7,30 @@ from typing import Final
 import aio_pika
 from aiormq.exceptions import AMQPError, ProbableAuthenticationError
 
+from celery_operator.observe.broker import certificates
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Unreadable
 from celery_operator.observe.broker.reachability import (
     AUTHENTICATION_FAILED,
     REACHABLE,
     Reachability,
     connection_failed,
+    unreachable,
 )
 
 TIMEOUT: Final = 2.0
 """Seconds for a connection."""
 
 
-async def ping(url: str) -> Reachability:
+async def ping(address: BrokerAddress) -> Reachability:
     """Open a connection to an `amqp://`, `amqps://` or `pyamqp://` URL and close it."""
-    address = "amqp" + url.removeprefix("py").removeprefix("amqp")
+    url = "amqp" + address.url.removeprefix("py").removeprefix("amqp")
     try:
-        connection = await aio_pika.connect(address, timeout=TIMEOUT)
+        context = certificates.context(address.url, address.certificates)
+        connection = await aio_pika.connect(url, timeout=TIMEOUT, ssl_context=context)
         await connection.close()
+    except Unreadable as unreadable:
+        return unreachable(unreadable.problem)
     except ProbableAuthenticationError:
         return Reachability(
             reachable=False,

@@ -315,6 +315,8 @@ class _Feed:
         self._beats[beat.nodename] = beat
 
     def _transport(self) -> Transport:
+        if self._address.problem is not None:
+            raise Unreadable(self._address.problem)
         scheme = self._address.url.partition("://")[0]
         transport = self._transports.get(scheme)
         if transport is None:

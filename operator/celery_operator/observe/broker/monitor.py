@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from celery_operator.observe.broker import amqp, redis
+from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.reachability import (
     AUTHENTICATION_FAILED,
     UNKNOWN,
     Reachability,
     connection_failed,
+    unreachable,
 )
+from celery_operator.observe.broker.redis_layout import SENTINEL
 from celery_operator.observe.broker.traces import trace_of
 from celery_operator.observe.key import ClusterKey
 
@@ -27,10 +30,11 @@ DEADLINE: Final = 5.0
 """Seconds for one whole check: the Secret, the address and the ping."""
 _JITTER: Final = 0.2
 
-Ping = Callable[[str], Awaitable[Reachability]]
+Ping = Callable[[BrokerAddress], Awaitable[Reachability]]
 PINGS: Final[dict[str, Ping]] = {
     "redis": redis.ping,
     "rediss": redis.ping,
+    SENTINEL: redis.ping,
     "amqp": amqp.ping,
     "amqps": amqp.ping,
     "pyamqp": amqp.ping,
@@ -44,7 +48,7 @@ class BrokerMonitor:
     def __init__(
         self,
         *,
-        resolve: Callable[[ClusterKey], Awaitable[str | None]],
+        resolve: Callable[[ClusterKey], Awaitable[BrokerAddress | None]],
         on_change: Callable[[ClusterKey], None],
         random: Callable[[], float],
     ) -> None:
@@ -95,8 +99,7 @@ class BrokerMonitor:
     async def _check(self, key: ClusterKey) -> Reachability:
         try:
             async with asyncio.timeout(DEADLINE):
-                url = await self._resolve(key)
-                return await _ping(url)
+                return await _ping(await self._resolve(key))
         except TimeoutError:
             return Reachability(
                 reachable=False,
@@ -108,16 +111,18 @@ class BrokerMonitor:
             return connection_failed(error)
 
 
-async def _ping(url: str | None) -> Reachability:
-    if url is None:
+async def _ping(address: BrokerAddress | None) -> Reachability:
+    if address is None:
         return Reachability(
             reachable=None, reason="AddressUnknown", message="the Secret with the broker's URL cannot be read yet"
         )
-    scheme = url.partition("://")[0]
-    if scheme not in PINGS or ";" in url:
+    if address.problem is not None:
+        return unreachable(address.problem)
+    scheme = address.url.partition("://")[0]
+    if scheme not in PINGS or (";" in address.url and scheme != SENTINEL):
         return Reachability(
             reachable=None,
             reason="TransportNotSupported",
             message=f"the operator cannot ask brokers of type {scheme!r}, or several in one URL; workers can use them",
         )
-    return await PINGS[scheme](url)
+    return await PINGS[scheme](address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -14,6 +15,8 @@ from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPError, InvalidFrameError, ProbableAuthenticationError
 from yarl import URL
 
+from celery_operator.observe.broker import certificates
+from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Problem, Unreadable
 
 TIMEOUT: Final = 2.0
@@ -39,11 +42,14 @@ class ConnectionLostError(ConnectionError):
 class _Transport(TransportFactory):
     """Keeps the socket, which aiormq keeps to itself: a server that answers no close is left without one."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
         self._writer: asyncio.StreamWriter | None = None
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        context = await options["ssl_context_provider"].get_context() if url.scheme == "amqps" else None
+        context = self._tls
+        if context is None and url.scheme == "amqps":
+            context = await options["ssl_context_provider"].get_context()
         reader, self._writer = await asyncio.open_connection(url.host, url.port, ssl=context)
         return reader, self._writer
 
@@ -65,10 +71,10 @@ class RabbitConnection:
         """
 
     @classmethod
-    async def open(cls, url: str) -> RabbitConnection:
+    async def open(cls, address: BrokerAddress) -> RabbitConnection:
         """Connect within TIMEOUT. Raises Unreadable."""
-        transport = _Transport()
-        connection = _prepared(url, transport)
+        transport = _Transport(certificates.context(address.url, address.certificates))
+        connection = _prepared(address.url, transport)
         try:
             await bounded(connection.connect(), TIMEOUT)
         except BaseException as error:
@@ -123,6 +129,9 @@ async def bounded(work: Coroutine[Any, Any, _T], seconds: float) -> _T:
 
 def connection_problem(error: Exception) -> Problem:
     """What to say of an error, without its own text: it may hold a URL with a password."""
+    insecure = certificates.failure(error)
+    if insecure is not None:
+        return insecure
     if isinstance(error, ProbableAuthenticationError):
         return Problem(
             reason="AuthenticationFailed",

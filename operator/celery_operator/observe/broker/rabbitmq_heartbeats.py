@@ -45,13 +45,13 @@ class RabbitHeartbeats:
     """
 
     def __init__(self, address: BrokerAddress, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._url = address.url
+        self._address = address
         self._exchange = address.event_exchange
         self._clock = clock
 
     async def run(self, on_beat: Callable[[Heartbeat], None]) -> None:
         """Hand over every heartbeat until cancelled. Raises Unreadable when the connection is lost or cannot be had."""
-        connection = await RabbitConnection.open(self._url)
+        connection = await RabbitConnection.open(self._address)
         try:
             while True:
                 channel = await self._bound_channel(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -33,8 +34,17 @@ class RabbitManagement:
     ``management_url``: ``http(s)://[user:password@]host:15672[/prefix]``; without an account, the broker URL's.
     """
 
-    def __init__(self, management_url: str, *, broker_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        management_url: str,
+        *,
+        broker_url: str,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``tls``: for an https:// URL; what the system trusts when None."""
         self._clock = clock
+        self._tls: ssl.SSLContext | bool = True if tls is None else tls
         self._unacked: Mapping[str, int | None] = {}
         self._problem: Problem | None = None
         self._asked: float | None = None
@@ -92,7 +102,7 @@ class RabbitManagement:
             )
 
     async def _get(self, address: URL) -> Mapping[str, int | None]:
-        async with self._open().get(address, headers=self._headers, allow_redirects=False) as response:
+        async with self._open().get(address, headers=self._headers, allow_redirects=False, ssl=self._tls) as response:
             if response.status != 200:
                 raise _RefusedError(_refusal(response.status))
             data = bytearray()

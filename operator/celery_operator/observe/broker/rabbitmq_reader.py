@@ -12,6 +12,7 @@ from aiormq.channel import Channel
 from aiormq.exceptions import AMQPChannelError, AMQPError, ChannelInvalidStateError
 from pamqp import commands
 
+from celery_operator.observe.broker import certificates
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Depth, Problem, Unreadable
 from celery_operator.observe.broker.rabbitmq_connection import (
@@ -66,14 +67,19 @@ class RabbitReader:
     """
 
     def __init__(self, address: BrokerAddress, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._url = address.url
+        self._address = address
         self._clock = clock
         self._connection: RabbitConnection | None = None
         self._channel: Channel | None = None
         self._apart: dict[str, _Apart] = {}
         self._management: RabbitManagement | None = None
         if address.management_url is not None:
-            self._management = RabbitManagement(address.management_url, broker_url=address.url, clock=clock)
+            self._management = RabbitManagement(
+                address.management_url,
+                broker_url=address.url,
+                tls=certificates.context_for_https(address.certificates),
+                clock=clock,
+            )
 
     @property
     def notes(self) -> tuple[Problem, ...]:
@@ -126,7 +132,7 @@ class RabbitReader:
         self._apart = {name: apart for name, apart in self._apart.items() if name in names}
         if self._connection is None or not self._connection.is_open:
             self._abort()
-            self._connection = await RabbitConnection.open(self._url)
+            self._connection = await RabbitConnection.open(self._address)
         await self._ask(self._connection, self._regular(names), ready)
         waiting = [
             (name not in urgent, apart.asked, name)

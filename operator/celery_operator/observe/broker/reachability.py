@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from celery_operator.observe.broker import certificates
+from celery_operator.observe.broker.depth import Problem
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachability:
@@ -21,8 +24,16 @@ AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
 REACHABLE: Final = Reachability(reachable=True, reason="Answered", message="the broker answers")
 
 
+def unreachable(problem: Problem) -> Reachability:
+    """The outcome of a ping that told why it failed."""
+    return Reachability(reachable=False, reason=problem.reason, message=problem.message)
+
+
 def connection_failed(error: Exception) -> Reachability:
     """What went wrong, without the error's own text: it may hold a URL with a password."""
+    insecure = certificates.failure(error)
+    if insecure is not None:
+        return unreachable(insecure)
     return Reachability(
         reachable=False,
         reason="ConnectionFailed",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import redis.asyncio
+from redis.asyncio.connection import ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
@@ -25,18 +27,35 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from celery_operator.observe.broker import certificates
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Problem, Unreadable
 from celery_operator.observe.broker.reachability import AUTHENTICATION_FAILED
-from celery_operator.observe.broker.redis import TIMEOUT, plain
 from celery_operator.observe.broker.redis_layout import SENTINEL, invalid, layout_of, options_of
+
+TIMEOUT: Final = 2.0
+"""Seconds for a connection and for an answer."""
 
 _SENTINEL_TIMEOUT: Final = 0.5
 """Seconds for one Sentinel: two that hang leave time for the third."""
 _SENTINEL_PORT: Final = 26379
 _SENTINEL_OPTIONS: Final = ("username", "password", "ssl", "ssl_cert_reqs", "ssl_check_hostname")
 """Of ``sentinel_kwargs``: how to reach the Sentinels themselves. Files with certificates are in pods, not here."""
+_PLAIN: Final = {"rediss": "redis"}
+"""redis-py would choose a class of its own for rediss://, which knows no context that was made elsewhere."""
 _CLUSTER: Final = (AskError, ClusterDownError, ClusterCrossSlotError)
+
+
+class _Secured(SSLConnection):
+    """A connection with certificates that are nowhere in a file."""
+
+    def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self.ssl_context.context = tls
+
+
+class _SecuredBySentinel(SentinelManagedConnection, _Secured):
+    """The same to a master that the Sentinels name."""
 
 
 class RedisConnection:
@@ -63,12 +82,16 @@ class RedisConnection:
             "socket_connect_timeout": TIMEOUT,
             "retry": Retry(NoBackoff(), 0),
         }
+        tls = certificates.context(address.url, address.certificates)
         if urlsplit(address.url).scheme == SENTINEL:
-            self._sentinel, self.client = _by_sentinel(address, common)
+            self._sentinel, self.client = _by_sentinel(address, common, tls)
         else:
-            url = urlunsplit(urlsplit(plain(address.url))._replace(path=""))
+            url = urlsplit(plain(address.url))._replace(path="")
+            if tls is not None:
+                url = url._replace(scheme=_PLAIN.get(url.scheme, url.scheme))
+                common |= {"connection_class": _Secured, "tls": tls}
             try:
-                self.client = redis.asyncio.Redis.from_url(url, **common)
+                self.client = redis.asyncio.Redis.from_url(urlunsplit(url), **common)
             except ValueError:
                 raise invalid("the broker's URL cannot be read; write it as redis://:password@host:6379/0") from None
 
@@ -116,6 +139,9 @@ async def answering() -> AsyncIterator[None]:
 
 def problem_of(error: Exception) -> Problem:
     """What to say of an error of the client, without its own text: that may hold an address or a user's name."""
+    insecure = certificates.failure(error)
+    if insecure is not None:
+        return insecure
     text = str(error)
     clustered = isinstance(error, _CLUSTER) and not isinstance(error, MasterDownError)
     if clustered or "SELECT is not allowed in cluster mode" in text:
@@ -162,7 +188,18 @@ CLUSTER_PROBLEM: Final = Problem(
 )
 
 
-def _by_sentinel(address: BrokerAddress, common: dict[str, Any]) -> tuple[Sentinel, redis.asyncio.Redis]:
+def plain(url: str) -> str:
+    """The URL without kombu's own options, which redis-py refuses; whether certificates are checked is kept."""
+    parts = urlsplit(url)
+    wanted = dict(parse_qsl(parts.query)).get("ssl_cert_reqs", "")
+    check = wanted.lower().removeprefix("cert_")
+    query = f"ssl_cert_reqs={check}" if parts.scheme == "rediss" and check in ("none", "optional", "required") else ""
+    return urlunsplit(parts._replace(query=query))
+
+
+def _by_sentinel(
+    address: BrokerAddress, common: dict[str, Any], tls: ssl.SSLContext | None
+) -> tuple[Sentinel, redis.asyncio.Redis]:
     """As kombu does it: all servers of the URL are Sentinels, the first one's account is the master's."""
     options = options_of(address)
     name = options.get("master_name")
@@ -176,22 +213,36 @@ def _by_sentinel(address: BrokerAddress, common: dict[str, Any]) -> tuple[Sentin
     first = parts[0]
     query = dict(parse_qsl(first.query))
     check = query.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    if any(key.startswith("ssl_") for key in query):
+        common |= {"ssl": True, "ssl_cert_reqs": check}
+    elif tls is not None:
+        common |= {"connection_class": _SecuredBySentinel, "tls": tls}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [],
+        min_other_sentinels=options.get("min_other_sentinels", 0),
+        username=unquote(first.username) if first.username else None,
+        password=unquote(first.password) if first.password else None,
+        **common,
+    )
+    sentinel.sentinels = [_sentinel_at(host, port, options, tls) for host, port in nodes if host]
+    return sentinel, sentinel.master_for(name)
+
+
+def _sentinel_at(host: str, port: int, options: Mapping[str, Any], tls: ssl.SSLContext | None) -> redis.asyncio.Redis:
+    """A client of one Sentinel; with certificates it speaks TLS unless ``sentinel_kwargs`` says otherwise."""
     own = options.get("sentinel_kwargs") or {}
     if not isinstance(own, dict):
         raise invalid("the transport option sentinel_kwargs is no map of names to values; correct spec.broker")
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        [node for node in nodes if node[0]],
-        min_other_sentinels=options.get("min_other_sentinels", 0),
-        sentinel_kwargs={
-            **{key: value for key, value in own.items() if key in _SENTINEL_OPTIONS},
-            "protocol": 2,
-            "socket_timeout": _SENTINEL_TIMEOUT,
-            "socket_connect_timeout": _SENTINEL_TIMEOUT,
-            "retry": Retry(NoBackoff(), 0),
-        },
-        username=unquote(first.username) if first.username else None,
-        password=unquote(first.password) if first.password else None,
-        **({"ssl": True, "ssl_cert_reqs": check} if any(key.startswith("ssl_") for key in query) else {}),
-        **common,
-    )
-    return sentinel, sentinel.master_for(name)
+    wanted: dict[str, Any] = {
+        **{key: value for key, value in own.items() if key in _SENTINEL_OPTIONS},
+        "host": host,
+        "port": port,
+        "protocol": 2,
+        "socket_timeout": _SENTINEL_TIMEOUT,
+        "socket_connect_timeout": _SENTINEL_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if tls is None or wanted.get("ssl") is False:
+        return redis.asyncio.Redis(**wanted)
+    without = {key: value for key, value in wanted.items() if not key.startswith("ssl")}
+    return redis.asyncio.Redis.from_pool(ConnectionPool(connection_class=_Secured, tls=tls, **without))

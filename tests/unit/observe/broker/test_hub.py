@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Depth, Heartbeat, Problem, Reading
 from celery_operator.observe.key import ClusterKey
 from tests.unit.observe.broker.world import DOWN, A, B, World, at, wish
@@ -215,6 +217,19 @@ def test_a_reader_that_never_comes_back_is_cut_off() -> None:
         assert problem is not None
         assert problem.reason == "TimedOut"
         assert world.broker(at("redis://two")).times() == [0, 2, 4]
+        await world.hub.stop()
+
+    run(test)
+
+
+def test_an_address_that_leads_nowhere_is_told_and_asked_for_nowhere() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        world = World(clock)
+        nowhere = Problem(reason="BindingInvalid", message="correct it")
+        world.hub.use(A, replace(wish("mail"), address=BrokerAddress(url="", problem=nowhere)))
+        await asyncio.sleep(1)
+        assert world.reading(A).problem == nowhere
+        assert world.brokers == {}
         await world.hub.stop()
 
     run(test)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.monitor import BrokerMonitor
 from celery_operator.observe.key import ClusterKey
 from celery_operator.telemetry.logging import JsonFormatter
@@ -54,7 +55,7 @@ def test_the_hub_logs_no_error_with_its_text(caplog: pytest.LogCaptureFixture) -
 def test_the_monitor_logs_no_error_with_its_text(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
 
-    async def resolve(_: ClusterKey) -> str | None:
+    async def resolve(_: ClusterKey) -> BrokerAddress | None:
         fail()
         return None
 
