@@ -1,0 +1,95 @@
+"""The linter of a running operator: knows which CeleryClusters share a broker, and looks again only when it must."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from celery_operator.api.cluster import CeleryCluster
+from celery_operator.lint.inputs import BrokerFacts, Fleet, Inputs
+from celery_operator.lint.neighbour import Neighbour
+from celery_operator.lint.registry import check
+from celery_operator.lint.rule import Finding
+from celery_operator.lint.silenced import silenced
+
+_Key = tuple[str, str]
+_Version = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What was found, and for what."""
+
+    version: _Version
+    quiet: frozenset[str]
+    fleet: Fleet | None
+    broker: BrokerFacts | None
+    others: tuple[Neighbour, ...]
+    findings: tuple[Finding, ...]
+
+
+class Linter:
+    """One for all CeleryClusters of a process. A pass in which nothing has changed costs some microseconds.
+
+    It learns of a CeleryCluster by its first pass: neighbours that had theirs before hear of it at their next.
+    """
+
+    def __init__(self) -> None:
+        self._versions: dict[_Key, _Version] = {}
+        self._neighbours: dict[_Key, Neighbour] = {}
+        self._by_broker: defaultdict[str, dict[_Key, Neighbour]] = defaultdict(dict)
+        self._known: dict[_Key, _Known] = {}
+
+    def findings(self, cluster: CeleryCluster, fleet: Fleet | None, broker: BrokerFacts | None) -> tuple[Finding, ...]:
+        """Everything that may hurt this CeleryCluster later."""
+        metadata = cluster.metadata
+        key, version = (metadata.namespace, metadata.name), (metadata.uid, metadata.generation)
+        self._place(key, version, cluster)
+        others, quiet = self._others(key), silenced(cluster)
+        known = self._known.get(key)
+        if (
+            known is None
+            or (known.version, known.quiet, known.others) != (version, quiet, others)
+            or (known.fleet, known.broker) != (fleet, broker)
+        ):
+            found = check(Inputs(cluster=cluster, others=others, fleet=fleet, broker=broker))
+            known = self._known[key] = _Known(
+                version=version,
+                quiet=quiet,
+                fleet=fleet,
+                broker=broker,
+                others=others,
+                findings=found,
+            )
+        return known.findings
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop a CeleryCluster that is gone."""
+        key = (namespace, name)
+        self._leave(key)
+        self._versions.pop(key, None)
+        self._known.pop(key, None)
+
+    def _place(self, key: _Key, version: _Version, cluster: CeleryCluster) -> None:
+        if self._versions.get(key) == version:
+            return
+        self._leave(key)
+        self._versions[key] = version
+        neighbour = Neighbour.of(cluster)
+        if neighbour is not None:
+            self._neighbours[key] = neighbour
+            self._by_broker[neighbour.broker][key] = neighbour
+
+    def _leave(self, key: _Key) -> None:
+        neighbour = self._neighbours.pop(key, None)
+        if neighbour is not None:
+            there = self._by_broker[neighbour.broker]
+            del there[key]
+            if not there:
+                del self._by_broker[neighbour.broker]
+
+    def _others(self, key: _Key) -> tuple[Neighbour, ...]:
+        mine = self._neighbours.get(key)
+        if mine is None or len(self._by_broker[mine.broker]) == 1:
+            return ()
+        return tuple(each for other, each in sorted(self._by_broker[mine.broker].items()) if other != key)

@@ -1,0 +1,1 @@
+"""The linter: every rule finds what it is for, and nothing beside it."""
