@@ -11,7 +11,7 @@ from typing import Any, List, Mapping, Sequence, Tuple
 
 from .failures import StartError
 
-COMPONENTS = ("worker", "beat")
+COMPONENTS = ("worker", "beat", "flower")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Command:
 def parse(arguments: Sequence[str]) -> Command:
     """``worker -A APP …`` as the operator writes it. Raises StartError(ConfigInvalid)."""
     if not arguments or arguments[0] not in COMPONENTS:
-        raise StartError("ConfigInvalid", "usage: launch.py worker|beat -A APP [Celery's options]")
+        raise StartError("ConfigInvalid", "usage: launch.py worker|beat|flower -A APP [Celery's options]")
     rest = list(arguments[1:])
     for index, word in enumerate(rest):
         if word in ("-A", "--app") and index + 1 < len(rest):

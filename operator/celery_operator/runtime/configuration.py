@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
+from . import declared_queues
+from .failures import redactor
 from .setting_names import canonical, spellings
 
 _BROKER_LEFTOVERS = (
@@ -37,6 +39,7 @@ _OTHER_ADDRESSES = ("broker_read_url", "broker_write_url")
 class Layers:
     """Settings by canonical name. ``merged`` fills missing keys of a dict, ``entries`` overwrites keys of one.
 
+    ``queues``: kombu.Queue objects, which come before those of the application that have other names.
     ``overridden`` collects what the application set and we do not use, in words for users.
     """
 
@@ -44,6 +47,7 @@ class Layers:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     merged: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    queues: Tuple[Any, ...] = ()
     overridden: List[str] = field(default_factory=list)
 
     def overrides(self, name: str, value: Any) -> None:
@@ -121,13 +125,16 @@ def merge(name: str, value: Any, layers: Layers) -> Any:
         value = {**layers.merged[name], **(value or {})}
     if name in layers.entries and (value is None or isinstance(value, Mapping)):
         value = {**(value or {}), **layers.entries[name]}
+    if name == declared_queues.SETTING and layers.queues:
+        value = declared_queues.merged(value, layers.queues)
     return value
 
 
 def apply(settings: Any, layers: Layers) -> None:
     """Put ``layers`` into a celery.app.utils.Settings that has just been read."""
     _note_other_addresses(settings, layers)
-    shared = {name: _shared(settings, name, layers) for name in [*layers.merged, *layers.entries]}
+    names = [*layers.merged, *layers.entries, *([declared_queues.SETTING] if layers.queues else [])]
+    shared = {name: _shared(settings, name, layers) for name in names}
     changes = Changes(settings.changes, layers)
     for name, value in shared.items():
         if name not in layers.forced:
@@ -153,15 +160,17 @@ def build(
     defaults: Mapping[str, Any],
     merged: Mapping[str, Mapping[str, Any]],
     entries: Mapping[str, Mapping[str, Any]],
+    queues: Tuple[Any, ...] = (),
 ) -> Layers:
     """Layers with shared settings of spec.config merged. Names are canonical already."""
-    layers = Layers(merged=merged, entries=entries)
+    layers = Layers(merged=merged, entries=entries, queues=queues)
     wanted = {name: merge(name, value, layers) for name, value in config.items()}
     return Layers(
         forced={**wanted, **forced, **urls},
         defaults={name: value for name, value in defaults.items() if name not in wanted},
         merged=merged,
         entries=entries,
+        queues=queues,
     )
 
 
@@ -208,8 +217,10 @@ def effective(conf: Any, names: Iterable[str]) -> Dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
+    if isinstance(value, str):
+        return redactor.clean(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items() if not _secret(str(key))}
     if isinstance(value, (list, tuple)):

@@ -8,14 +8,29 @@ import os
 import sys
 from typing import Any, List, Mapping, NoReturn, Optional, Sequence
 
-from . import application, cgroup, commandline, configuration, environment, failures, process_tree, table, versions
+from . import (
+    application,
+    cgroup,
+    commandline,
+    configuration,
+    declared_queues,
+    environment,
+    failures,
+    flower,
+    layering,
+    other_program,
+    process_tree,
+    table,
+    tls,
+    versions,
+)
 from .broker_stack import main_thread
 from .deadline import Deadline
 from .environment import Settings
 from .failures import StartError
 from .probe_server import Command, ProbeServer
+from .setting_names import canonical_all
 from .shutdown import Shutdown
-from .table import Choice
 from .versions import Installed
 
 assert main_thread
@@ -27,8 +42,10 @@ USAGE = 2
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Run ``celery worker`` or ``celery beat``; ends the process with Celery's exit code, or 78."""
+    """Run ``celery worker``, ``celery beat`` or ``celery flower``; ends the process with Celery's exit code, or 78."""
     try:
+        if list(arguments[:1]) == [other_program.COMMAND]:
+            other_program.replace_process(arguments[1:])
         runtime = prepare(arguments)
     except StartError as error:
         sys.exit(failures.report(error, error.__cause__))
@@ -64,12 +81,16 @@ def prepare(arguments: Sequence[str]) -> Runtime:
     celery = _import_celery()
     _patch_for_green_pools(celery)
     versions.check_broker(found, settings.broker_url)
+    declared_queues.check(found, settings.broker_url, settings.queues)
     choice = table.choose(found, settings)
-    layers = _layers(settings, choice)
+    layers = layering.layers(settings, choice)
+    if settings.broker_tls is not None:
+        tls.keep_server_names()
     configuration.install(layers)
     app = application.load(command.application)
     state, extra = _hooks(app, settings, found, command)
-    names = [*layers.forced, *layers.defaults, *layers.merged]
+    secret = canonical_all(settings.secrets.config)
+    names = [name for name in (*layers.forced, *layers.defaults, *layers.merged) if name not in secret]
     state.effective = configuration.effective(app.conf, names)
     for warning in _warnings(command, layers):
         state.warnings.append(warning)
@@ -157,28 +178,12 @@ def _patch_for_green_pools(celery: Any) -> None:
         ) from error
 
 
-def _layers(settings: Settings, choice: Choice) -> configuration.Layers:
-    from .setting_names import canonical_all
-
-    entries = {}
-    if settings.component == "beat":
-        from . import beat_schedule
-
-        entries = {"beat_schedule": beat_schedule.entries(settings.beat.schedule)}
-    return configuration.build(
-        urls=configuration.url_settings(settings.broker_url, settings.result_backend),
-        config=canonical_all(settings.config),
-        forced=choice.forced,
-        defaults=choice.defaults,
-        merged=choice.merged,
-        entries=entries,
-    )
-
-
 def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
     """The component's state and the options that its hooks need on the command line."""
     if command.component == "worker":
         return _worker_hooks(app, settings, found, command), []
+    if command.component == "flower":
+        return flower.prepare(settings, found), []
     return _beat_hooks(app, settings, found)
 
 

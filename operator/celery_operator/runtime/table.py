@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .environment import Settings
 from .failures import StartError
-from .versions import REDIS_SCHEMES, Installed, Version, scheme
+from .versions import AMQP_SCHEMES, REDIS_SCHEMES, Installed, Version, scheme
 
 AT_LEAST_ONCE = "AtLeastOnce"
 REQUEUE = "Requeue"
@@ -78,9 +78,9 @@ class Row:
 
 
 def transport(settings: Settings) -> str:
-    """``redis`` for every spelling of Redis, else the broker URL's scheme."""
+    """``redis`` for every spelling of Redis, ``amqp`` for every one of RabbitMQ, else the broker URL's scheme."""
     name = scheme(settings.broker_url)
-    return "redis" if name in REDIS_SCHEMES else name
+    return "redis" if name in REDIS_SCHEMES else "amqp" if name in AMQP_SCHEMES else name
 
 
 def _visibility_timeout(settings: Settings) -> float:
@@ -113,6 +113,10 @@ TABLE: Sequence[Row] = (
     # kombu checks no certificate unless told to. Not in the URL, as for the result backend: there it would replace
     # all of the application's own broker_use_ssl, its certificate authority included.
     Row("broker_use_ssl", {"ssl_cert_reqs": ssl.CERT_REQUIRED}, transport="rediss"),
+
+    # Otherwise a producer believes that RabbitMQ has what went into a connection that was lost, or to a queue without a
+    # majority.
+    Row("broker_transport_options:confirm_publish", True, component="client", transport="amqp"),
 
     # 4 s kills children that start slowly under a small CPU limit, in a loop (celery#9781).
     Row("worker_proc_alive_timeout", 30, component="worker"),

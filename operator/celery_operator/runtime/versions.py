@@ -17,6 +17,7 @@ Version = Tuple[int, ...]
 
 OLDEST_CELERY: Version = (5, 3)
 REDIS_SCHEMES = ("redis", "rediss", "sentinel", "redis+socket")
+AMQP_SCHEMES = ("amqp", "amqps", "pyamqp", "py-amqp")
 PACKAGES = ("celery", "kombu", "redis", "billiard")
 
 

@@ -104,6 +104,8 @@ class Pod(Process):
     def _options(self) -> list[str]:
         if self._component == "beat":
             return ["-A", self._app, "-s", str(self.folder / "schedule"), "--pidfile=", "-l", "INFO"]
+        if self._component == "flower":
+            return ["-A", self._app]
         pool = self._settings["pool"]
         slots = [] if self._settings.get("concurrency") == "auto" else ["-c", "2"]
         return ["-A", self._app, "-n", f"default@{self.name}", "-Q", "celery", "-P", pool, *slots,

@@ -61,6 +61,7 @@ def tell(self: Any, key: str) -> None:
     settings = {name: conf.get(name) for name in names}
     ours = [name for name in os.environ if name.startswith("CELERY_OPERATOR_")]
     secrets = [name for name in ours if name.endswith(("_URL", "_USERNAME", "_PASSWORD"))]
+    secrets += [name for name in ours if "_BINDING_" in name or "_SECRET_" in name]
     _ledger().rpush(
         key,
         json.dumps(

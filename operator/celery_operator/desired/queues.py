@@ -1,0 +1,67 @@
+"""spec.queues as the pods and producers are told them: every default decided here, so that all declare alike."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery_operator.api.cluster import CeleryClusterSpec
+from celery_operator.api.queues import Queue
+
+QUORUM: Final = "quorum"
+TYPE: Final = "x-queue-type"
+MAX_PRIORITY: Final = "x-max-priority"
+DEAD_LETTER_EXCHANGE: Final = "x-dead-letter-exchange"
+DEAD_LETTER_ROUTING_KEY: Final = "x-dead-letter-routing-key"
+
+OWNED_ARGUMENTS: Final = {
+    TYPE: "type",
+    MAX_PRIORITY: "maxPriority",
+    DEAD_LETTER_EXCHANGE: "deadLetter.exchange",
+    DEAD_LETTER_ROUTING_KEY: "deadLetter.routingKey",
+}
+"""RabbitMQ's arguments of a queue that have a field, and that field."""
+
+
+def declared(spec: CeleryClusterSpec) -> list[dict[str, Any]]:
+    """The queues as the runtime reads them: name, exchange, exchangeType, routingKey and RabbitMQ's arguments."""
+    return [_declaration(queue) for queue in spec.queues or []]
+
+
+def names(spec: CeleryClusterSpec) -> tuple[str, ...]:
+    """The names of the declared queues, in the order of the spec."""
+    return tuple(queue.name for queue in spec.queues or [])
+
+
+def exchange(queue: Queue) -> tuple[str, str]:
+    """Name and type of the exchange that a queue is bound to.
+
+    Celery gives a queue that it makes by itself a direct exchange of the queue's name, so a declaration that says
+    nothing but the name agrees with it. Delayed delivery by native means needs a topic exchange
+    (celery/worker/consumer/delayed_delivery.py).
+    """
+    default = "topic" if queue.type == QUORUM else "direct"
+    return queue.exchange or queue.name, queue.exchange_type or default
+
+
+def _declaration(queue: Queue) -> dict[str, Any]:
+    name, kind = exchange(queue)
+    return {
+        "name": queue.name,
+        "exchange": name,
+        "exchangeType": kind,
+        "routingKey": queue.routing_key or queue.name,
+        "arguments": _arguments(queue),
+    }
+
+
+def _arguments(queue: Queue) -> dict[str, Any]:
+    out = dict(queue.arguments or {})
+    if queue.type is not None:
+        out[TYPE] = queue.type
+    if queue.max_priority is not None:
+        out[MAX_PRIORITY] = queue.max_priority
+    if queue.dead_letter is not None:
+        out[DEAD_LETTER_EXCHANGE] = queue.dead_letter.exchange
+        if queue.dead_letter.routing_key is not None:
+            out[DEAD_LETTER_ROUTING_KEY] = queue.dead_letter.routing_key
+    return out
