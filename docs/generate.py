@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.policy import __main__ as policy
+from celery_operator.lint import page as linter
 from celery_operator.telemetry.metrics import Metrics, document
 from docs import delivery_guarantees
 
 FOLDER: Final = Path(__file__).parent
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "linter.md": linter.page,
     "metrics.md": lambda: document(Metrics()),
     "autoscaling-policy.md": policy.page,
     "delivery-guarantees.md": delivery_guarantees.page,

@@ -30,8 +30,12 @@ def registry(
     on_cut: Callable[[ClusterKey], None],
     on_gone: Callable[[ClusterKey], None],
     on_watch_event: Callable[[str], None],
+    missing: frozenset[Kind] = frozenset(),
 ) -> kopf.OperatorRegistry:
     """The handlers for every watched kind, side-effect free but for cache and queue.
+
+    Kinds that are `missing` are not watched, because kopf would complain about them. Where somebody installs one later,
+    the regular listings see its objects, and the next start of the process watches them.
 
     `on_change` is told of every change, and `on_cut` besides when a pod gets less time to end than it believes.
     """
@@ -67,7 +71,8 @@ def registry(
                 on_cut(key)
 
     for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN):
-        watch(kind)
+        if kind not in missing:
+            watch(kind)
     return out
 
 

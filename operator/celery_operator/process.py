@@ -17,6 +17,7 @@ from celery_operator import handlers
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import runtime_configmap
 from celery_operator.desired.digest import digest
+from celery_operator.desired.platform import Platform
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, NotLeader
 from celery_operator.kube.events import EventRecorder
@@ -106,7 +107,7 @@ class Operator:
     def _compose(self, client: KubeClient, lease_client: KubeClient) -> None:
         settings = self._settings
         self._client = client
-        self._monitor = BrokerMonitor(resolve=self._broker_url, on_change=self._enqueue, random=random.random)
+        self._monitor = BrokerMonitor(resolve=self._broker, on_change=self._enqueue, random=random.random)
         self._autoscaler = self._make_autoscaler()
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         self._reconciler = Reconciler(
@@ -122,6 +123,7 @@ class Operator:
             now=_now,
             clock=time.monotonic,
             random=random.random,
+            platform=self._platform,
         )
         queue_metrics = self._metrics.queue(CONTROLLER)
         self._queue: KeyedQueue[ClusterKey] = KeyedQueue(
@@ -215,6 +217,7 @@ class Operator:
                 on_cut=self._enqueue_at_once,
                 on_gone=self._forget,
                 on_watch_event=self._metrics.observe_watch_event,
+                missing=self._listing.missing,
             ),
             # Its own guess asks for the user's name, which a pod's user need not have.
             identity=Identity(self._settings.identity),
@@ -257,7 +260,7 @@ class Operator:
         self._monitor.forget(key)
         self._reconciler.forget(key)
 
-    async def _broker_url(self, key: ClusterKey) -> str | None:
+    async def _broker(self, key: ClusterKey) -> BrokerAddress | None:
         manifest = self._cache.cluster(key)
         return None if manifest is None else await address.resolve(self._client, CeleryCluster.model_validate(manifest))
 
@@ -295,6 +298,10 @@ class Operator:
         self._queue.pause()
         self._failed = True
         self._stopping.set()
+
+    def _platform(self) -> Platform:
+        """Known when the first listing is complete, before which no pass runs."""
+        return Platform(operator_namespace=self._settings.lease_namespace, missing=self._listing.missing)
 
     def _holds_lease(self) -> bool:
         return self._elector.holds()

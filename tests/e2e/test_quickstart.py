@@ -9,7 +9,10 @@ from tests.e2e.conftest import QuickStart
 from tests.e2e.space import identities
 from tests.e2e.until import until
 
-CONDITIONS = {"Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive", "Paused"}
+CONDITIONS = {
+    *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive"),
+    *("FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
+}
 
 
 def test_every_condition_speaks_of_the_current_generation(quick_start: QuickStart) -> None:
@@ -18,7 +21,7 @@ def test_every_condition_speaks_of_the_current_generation(quick_start: QuickStar
     assert conditions.keys() == CONDITIONS
     assert {found["observedGeneration"] for found in conditions.values()} == {cluster["metadata"]["generation"]}
     true = {name for name, found in conditions.items() if found["status"] == "True"}
-    assert true == CONDITIONS - {"AutoscalingActive", "Paused"}
+    assert true == CONDITIONS - {"AutoscalingActive", "FlowerAvailable", "Paused", "Suspended"}
 
 
 def test_a_task_runs(quick_start: QuickStart) -> None:

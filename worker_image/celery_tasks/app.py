@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from typing import Final
+
 from celery import Celery
 
 from celery_tasks import metrics, structured_logging
 from celery_tasks.ledger import recorder
 from celery_tasks.settings import settings
+
+CLIENT: Final = Path("/celery-client/client.py")
+"""Where a producer mounts the ConfigMap `<cluster>-client`; workers and beat have none."""
 
 app = Celery(
     "celery_tasks",
@@ -24,6 +31,9 @@ app = Celery(
     ],
 )
 app.config_from_object("celery_tasks.config")
+if CLIENT.exists():
+    # What the CeleryCluster says is in force here as it is in the workers.
+    runpy.run_path(str(CLIENT))["configure"](app)
 
 structured_logging.connect(settings())
 metrics.connect(settings())

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from celery_operator.api.model import FREE_FORM, LIST_ATOMIC, ApiModel, Cel, list_map, rules
+from celery_operator.api.overrides import Overrides
 from celery_operator.api.pod import LogLevel, PodTemplate, Resources, Storage
 from celery_operator.api.probes import Probes
 from celery_operator.api.scalars import Duration
@@ -39,7 +40,7 @@ class ScheduleEntry(ApiModel):
     """False keeps the entry here but out of the schedule; true when absent."""
 
 
-class Beat(ApiModel):
+class Beat(Overrides):
     """The beat process. There is exactly one, never two."""
 
     schedule: Annotated[list[ScheduleEntry], Field(max_length=500), list_map("name")] | None = None

@@ -1,4 +1,4 @@
-"""Where tasks and results go: a URL, a Secret that holds one, or a Redis that the operator runs."""
+"""Where tasks and results go: a URL, its parts, a Secret that tells it, or a Redis that the operator runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from celery_operator.api.connection import Parts, SecretSettings, ServiceBinding, Url
 from celery_operator.api.model import FREE_FORM, ApiModel, Cel, rules
 from celery_operator.api.pod import Resources, SecretKeySource, Storage
-from celery_operator.api.scalars import Image
+from celery_operator.api.scalars import Duration, Image
+from celery_operator.api.tls import Tls
 
-Url = Annotated[
-    str,
-    Field(min_length=1, max_length=2048, pattern=r"^[a-z][a-z0-9+.-]*://\S*$"),
-]
+TLS_SCHEMES = ("rediss", "amqps", "sentinel")
+"""URL schemes of brokers that are asked with TLS where `tls` is set; sentinel:// has no spelling of its own for it."""
+BACKEND_TLS_SCHEMES = ("rediss", "sentinel")
+"""The same of result backends: Celery has options for certificates of Redis alone."""
+
+
+def _asks_for_tls(schemes: tuple[str, ...]) -> str:
+    """CEL: whether the URL, where it can be seen, asks for TLS; a Secret's is looked at in the pod."""
+    url = " || ".join(f"self.url.startsWith('{scheme}://')" for scheme in schemes)
+    names = ", ".join(repr(scheme) for scheme in schemes)
+    return f"has(self.url) ? ({url}) : has(self.parts) ? self.parts.scheme in [{names}] : true"
+
+
+TransportOptions = Annotated[dict[str, Any], Field(max_length=64), FREE_FORM]
 
 
 class ManagedRedis(ApiModel):
@@ -51,23 +63,43 @@ class Broker(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Cel(
-                "[has(self.url), has(self.urlFrom), has(self.redis)].exists_one(x, x)",
-                "set exactly one of url, urlFrom or redis",
-            )
+                "[has(self.url), has(self.urlFrom), has(self.parts), has(self.serviceBinding), has(self.redis)]"
+                ".exists_one(x, x)",
+                "set exactly one of url, urlFrom, parts, serviceBinding or redis",
+            ),
+            Cel(
+                f"!has(self.tls) || ({_asks_for_tls(TLS_SCHEMES)})",
+                "tls needs a URL that asks for TLS; write rediss://, amqps:// or sentinel://, or remove tls",
+            ),
+            Cel(
+                "!(has(self.tls) && has(self.redis))",
+                "the Redis that the operator runs speaks no TLS; remove tls, or use a Redis of your own",
+            ),
         )
     )
     url: Url | None = None
-    """The broker's URL in plain text. Use urlFrom when it holds a password."""
+    """The broker's URL in plain text, or several for Redis Sentinel: sentinel://a:26379;sentinel://b:26379/0. Use
+    urlFrom or parts when there is a password."""
     url_from: SecretKeySource | None = None
     """The Secret's key that holds the whole URL."""
+    parts: Parts | None = None
+    """The URL in parts, the password from a Secret. It is put together inside the pod."""
+    service_binding: ServiceBinding | None = None
+    """A Secret that tells all of it, such as the <name>-default-user Secret of RabbitMQ's cluster operator."""
     redis: ManagedRedis | None = None
     """A Redis that the operator runs, with a generated password."""
+    tls: Tls | None = None
+    """Certificates for rediss://, amqps:// and sentinel:// (there for the servers and the Sentinels). With a
+    serviceBinding it asks for TLS."""
     management: Management | None = None
     """RabbitMQ's management API. Without it the operator sees waiting messages, and not those that workers hold."""
-    transport_options: Annotated[dict[str, Any], Field(max_length=64), FREE_FORM] | None = None
+    transport_options: TransportOptions | None = None
     """Celery's broker_transport_options for workers, beat and the operator's own readings, for example
     {global_keyprefix: "shop:"} or {master_name: mymaster} for Redis Sentinel. Not together with that setting in
     spec.config."""
+    transport_options_from: SecretSettings | None = None
+    """Transport options whose values are secret. A dot goes one level down: sentinel_kwargs.password is the Sentinels'
+    own password. They are added to transportOptions."""
 
 
 class ResultBackend(ApiModel):
@@ -76,17 +108,49 @@ class ResultBackend(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Cel(
-                "[has(self.url), has(self.urlFrom), has(self.redis), "
-                "has(self.sameAsBroker) && self.sameAsBroker].exists_one(x, x)",
-                "set exactly one of url, urlFrom, redis or sameAsBroker: true",
-            )
+                "[has(self.url), has(self.urlFrom), has(self.parts), has(self.serviceBinding), has(self.redis), "
+                "has(self.sameAsBroker) && self.sameAsBroker, has(self.disabled) && self.disabled].exists_one(x, x)",
+                "set exactly one of url, urlFrom, parts, serviceBinding, redis, sameAsBroker: true or disabled: true",
+            ),
+            Cel(
+                f"!has(self.tls) || ({_asks_for_tls(BACKEND_TLS_SCHEMES)})",
+                "tls needs a URL that asks for TLS; write rediss:// or sentinel://, or remove tls",
+            ),
+            Cel(
+                "!has(self.tls) || !(has(self.redis) || (has(self.sameAsBroker) && self.sameAsBroker) || "
+                "(has(self.disabled) && self.disabled))",
+                "tls belongs to a url, urlFrom, parts or serviceBinding; sameAsBroker takes the broker's",
+            ),
+            Cel(
+                "!(has(self.disabled) && self.disabled) || !(has(self.expires) || has(self.transportOptions) || "
+                "has(self.transportOptionsFrom))",
+                "disabled keeps no results; remove expires and the transport options",
+            ),
         )
     )
     url: Url | None = None
-    """The result backend's URL in plain text. Use urlFrom when it holds a password."""
+    """The result backend's URL in plain text: redis://, rpc://, db+postgresql:// and whatever Celery knows. Use urlFrom
+    or parts when there is a password."""
     url_from: SecretKeySource | None = None
     """The Secret's key that holds the whole URL."""
+    parts: Parts | None = None
+    """The URL in parts, the password from a Secret. It is put together inside the pod."""
+    service_binding: ServiceBinding | None = None
+    """A Secret in the service-binding shape, of the type redis."""
     redis: ManagedRedis | None = None
     """A Redis that the operator runs: the broker's own when that is managed too (then database 1)."""
     same_as_broker: bool | None = None
     """True: the broker's URL, or database 1 of a Redis that the operator runs."""
+    disabled: bool | None = None
+    """True: results are thrown away, whatever the application's code says. Reading one raises an error."""
+    tls: Tls | None = None
+    """Certificates for rediss:// and sentinel:// (there for the servers and the Sentinels)."""
+    expires: Duration | None = None
+    """How long a result is kept, Celery's result_expires; a day when nobody says so. Not together with that setting in
+    spec.config."""
+    transport_options: TransportOptions | None = None
+    """Celery's result_backend_transport_options, for example {master_name: mymaster} for Redis Sentinel; with
+    sameAsBroker the broker's Sentinel options when absent."""
+    transport_options_from: SecretSettings | None = None
+    """Such options whose values are secret. A dot goes one level down: sentinel_kwargs.password is the Sentinels' own
+    password."""

@@ -224,7 +224,10 @@ class _Dumper(yaml.SafeDumper):
 
 def render(manifest: Schema) -> str:
     """The manifest as YAML with the generated file's header: the same bytes for the same manifest."""
-    body = yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=LINE_WIDTH, allow_unicode=True)
+    # Leaves on one line: the same fields of several components would make a file of twice the size otherwise.
+    body = yaml.dump(
+        manifest, Dumper=_Dumper, sort_keys=False, width=LINE_WIDTH, allow_unicode=True, default_flow_style=None
+    )
     return f"{HEADER}---\n{body}"
 
 

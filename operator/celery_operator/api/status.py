@@ -68,12 +68,13 @@ class CeleryClusterStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status was computed for."""
     conditions: Annotated[list[Condition], Field(max_length=32), list_map("type")] | None = None
-    """Ready, SpecValid, BrokerReachable, WorkersAvailable, BeatRunning, AutoscalingActive and Paused; all set from the
-    first pass on."""
+    """Ready, SpecValid, BrokerReachable, WorkersAvailable, BeatRunning, AutoscalingActive, FlowerAvailable, NoWarnings,
+    Paused and Suspended; all set from the first pass on."""
     workers: Annotated[list[WorkerGroupStatus], Field(max_length=100), list_map("name")] | None = None
     """The worker groups as observed."""
     warnings: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] | None = None
-    """What may hurt later; nothing here stops anything from running."""
+    """What may hurt later, warnings before hints; nothing here stops anything from running. Each line ends in the id of
+    a rule of docs/linter.md, which the annotation celery-operator.dev/ignore-warnings silences."""
     load_time: DateTime | None = None
     """When slots, busy and backlog were last written: when they have changed, and at most every 30 s. Metrics have
     them to the second."""

@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from celery_operator.api.autoscaling import Autoscaling, ExternalScaling
-from celery_operator.api.model import LIST_ATOMIC, LIST_SET, ApiModel, Cel, SchemaExtra, rules
+from celery_operator.api.extras import Lifecycle, Persistence
+from celery_operator.api.model import LIST_ATOMIC, LIST_SET, Cel, SchemaExtra, rules
+from celery_operator.api.overrides import Overrides
 from celery_operator.api.pod import Argument, LogLevel, PodTemplate, Resources
 from celery_operator.api.probes import Probes
 from celery_operator.api.rollout import DisruptionBudget, Shutdown, Strategy
 from celery_operator.api.scalars import Duration, Name, Quantity
+from celery_operator.api.scheduling import Spread
 
 QueueName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^,\s]+$")]
 Pool = Literal["prefork", "threads", "gevent", "eventlet", "solo", "custom"]
@@ -84,7 +87,7 @@ ExtraArgs = Annotated[
 ]
 
 
-class WorkerGroup(ApiModel):
+class WorkerGroup(Overrides):
     """Workers that serve the same queues with the same settings."""
 
     model_config = ConfigDict(
@@ -133,7 +136,8 @@ class WorkerGroup(ApiModel):
     name: Name
     """Name of the group, unique within the CeleryCluster; part of the Deployment's name and of the node names."""
     queues: Annotated[list[QueueName], Field(min_length=1, max_length=64), LIST_SET] | None = None
-    """The queues that the group consumes; the application's default queue when absent."""
+    """The queues that the group consumes. When absent, all that are declared, here in spec.queues or in the
+    application; where there are none, the application's default queue."""
     replicas: Annotated[int, Field(ge=0, le=100000)] | None = None
     """Number of pods; 1 when absent and nothing else sets it."""
     autoscaling: Autoscaling | None = None
@@ -182,5 +186,11 @@ class WorkerGroup(ApiModel):
     """Further arguments of `celery worker`, for those that have no field here."""
     resources: Resources | None = None
     """What the worker container asks for and may use."""
+    topology_spread_constraints: Spread | None = None
+    """How evenly the group's pods are spread; these replace spec.topologySpreadConstraints."""
+    lifecycle: Lifecycle | None = None
+    """Hooks of the worker container's life."""
+    persistence: Persistence | None = None
+    """A disk of its own for each pod, made and deleted with it."""
     pod_template: PodTemplate | None = None
     """Anything else of the group's pods; its container is called `worker`."""

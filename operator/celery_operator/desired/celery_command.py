@@ -10,6 +10,7 @@ from typing import Final
 
 from celery_operator.api.beat import Beat
 from celery_operator.api.cluster import CeleryClusterSpec
+from celery_operator.api.overrides import Overrides
 from celery_operator.api.scalars import quantity, seconds
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import names
@@ -25,9 +26,13 @@ DEFAULT_MAX_INTERVAL: Final = "30s"
 _KIB: Final = 1024
 
 
-def launcher(spec: CeleryClusterSpec, component: str) -> list[str]:
-    """The container's command: the image's Python runs the launcher, which runs Celery in the same process."""
-    return [*(spec.command or ["python"]), f"{MOUNT_PATH}/launch.py", component]
+def launcher(spec: CeleryClusterSpec, component: str, own: Overrides | None = None) -> list[str]:
+    """The container's command: the image's Python runs the launcher, which runs Celery in the same process.
+
+    `own` is what the component sets for itself.
+    """
+    python = (own.command if own is not None else None) or spec.command or ["python"]
+    return [*python, f"{MOUNT_PATH}/launch.py", component]
 
 
 def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:

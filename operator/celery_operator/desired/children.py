@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.flower import Flower
 from celery_operator.desired import (
     beat_statefulset,
     claim,
+    client_configmap,
     connections,
     disruption_budget,
+    flower,
+    flower_access,
     managed_redis,
     names,
+    network_policy,
+    pod_monitor,
     runtime_configmap,
     service_account,
     worker_deployment,
@@ -26,6 +33,8 @@ def build(cluster: CeleryCluster, surroundings: Surroundings) -> list[dict[str, 
     """
     spec = cluster.spec
     out = [runtime_configmap.build(cluster, surroundings.runtime)]
+    if spec.network_policy is not None:
+        out += network_policy.build(cluster, spec.network_policy, surroundings.platform.operator_namespace)
     if spec.service_account_name is None or connections.wants_managed_redis(spec):
         out.append(service_account.build(cluster))
     if connections.wants_managed_redis(spec):
@@ -37,4 +46,18 @@ def build(cluster: CeleryCluster, surroundings: Surroundings) -> list[dict[str, 
             name = names.beat(cluster.metadata.name)
             out.append(claim.build(cluster, name, beat_statefulset.COMPONENT, spec.beat.storage))
         out.append(beat_statefulset.build(cluster, spec.beat, surroundings))
+    if spec.flower is not None:
+        out += _flower(cluster, spec.flower, surroundings)
+    if spec.client is not None:
+        out.append(client_configmap.build(cluster, surroundings.runtime))
     return out
+
+
+def _flower(cluster: CeleryCluster, settings: Flower, surroundings: Surroundings) -> Iterator[dict[str, Any]]:
+    """Flower's children, last of all: nothing of the application waits for them."""
+    if settings.persistence is not None:
+        yield claim.build(cluster, names.flower(cluster.metadata.name), flower.COMPONENT, settings.persistence)
+    yield from flower_access.build(cluster, settings)
+    yield flower.build(cluster, settings, surroundings)
+    if cluster.spec.monitoring is not None:
+        yield from pod_monitor.build(cluster, cluster.spec.monitoring, settings)

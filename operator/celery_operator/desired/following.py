@@ -1,4 +1,5 @@
-"""What follows only when something else rolls the pods: the runtime's version, and whether workers mingle.
+"""What follows only when something else rolls the pods: the runtime's version, whether workers mingle, and how they
+are spread where nobody says it.
 
 Neither a new operator nor a fleet that grows past a threshold is a reason to end a running task.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from celery_operator.desired import launch_settings, runtime_configmap
+from celery_operator.desired import launch_settings, runtime_configmap, scheduling
 from celery_operator.desired.digest import digest
 
 
@@ -20,12 +21,16 @@ class Kept:
     """The runtime volume, as we would write it."""
     mingle: str | None
     """Value of the mingle variable; None where the pods have no such variable."""
+    spread: bool = False
+    """Whether they are spread by a constraint; those of an operator that knew no default are not."""
 
 
 def read(template: dict[str, Any]) -> Kept | None:
     """What a pod template of ours, live or desired, has of it; None where it has no runtime volume."""
     volume = runtime_configmap.live_volume(template)
-    return None if volume is None else Kept(volume=volume, mingle=_mingle(template))
+    if volume is None:
+        return None
+    return Kept(volume=volume, mingle=_mingle(template), spread=bool(template["spec"].get(scheduling.SPREAD)))
 
 
 def to_keep(live: Kept, applied: Kept | None) -> Kept | None:
@@ -38,12 +43,14 @@ def to_keep(live: Kept, applied: Kept | None) -> Kept | None:
     return kept if kept.mingle in (None, launch_settings.MINGLE_ON, launch_settings.MINGLE_OFF) else None
 
 
-def template_hash(template: dict[str, Any], *, mingle_follows: bool) -> str:
+def template_hash(template: dict[str, Any], *, mingle_follows: bool, spread_follows: bool = False) -> str:
     """The hash of a pod template without what follows, so that it alone changes no hash.
 
-    `mingle_follows` is false where the user said whether to mingle: then a change of it is one like any other.
+    `mingle_follows` and `spread_follows` are false where the user said it: then a change is one like any other.
     """
     spec = template["spec"]
+    if spread_follows:
+        spec = {key: value for key, value in spec.items() if key != scheduling.SPREAD}
     volumes = [volume for volume in spec.get("volumes", []) if volume.get("name") != runtime_configmap.VOLUME]
     containers = [_without_mingle(each) for each in spec["containers"]] if mingle_follows else spec["containers"]
     return digest({**template, "spec": {**spec, "volumes": volumes, "containers": containers}})

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from celery_operator.api.beat import Beat, ScheduleEntry
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
+from celery_operator.api.flower import Flower
 from celery_operator.api.probes import Probes
 from celery_operator.api.scalars import quantity, seconds
 from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import connections, queues
 from celery_operator.desired.celery_command import AUTO, DEFAULT_MAX_INTERVAL
 
 VARIABLE: Final = "CELERY_OPERATOR_SETTINGS"
@@ -25,6 +27,13 @@ MINGLE_PODS: Final = 50
 
 TRANSPORT_OPTIONS: Final = "broker_transport_options"
 """Celery's setting; spec.broker.transportOptions is its field."""
+BACKEND_OPTIONS: Final = "result_backend_transport_options"
+"""The same for spec.resultBackend.transportOptions."""
+RESULT_EXPIRES: Final = "result_expires"
+"""The same, in seconds, for spec.resultBackend.expires."""
+
+_IMPORTS: Final = ("imports", "include")
+"""Settings that name modules of the application, which Flower imports at its start (flower/app.py)."""
 
 PROTOCOL: Final = 1
 PROBE_PORT: Final = 9540
@@ -74,24 +83,64 @@ def beat(cluster: CeleryCluster, settings: Beat) -> dict[str, Any]:
     }
 
 
+def flower(cluster: CeleryCluster, settings: Flower) -> dict[str, Any]:
+    """The settings of Flower. One without the application's code gets nothing that would import it."""
+    common = _common(cluster, "flower")
+    if not settings.load_application:
+        common["config"] = {
+            name: value
+            for name, value in common["config"].items()
+            if not any(names_setting(name, setting) for setting in _IMPORTS)
+        }
+    return {**common, "probePort": None}
+
+
+def client(cluster: CeleryCluster, config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a process that sends tasks, with what of `config` concerns it."""
+    return {**_common(cluster, "client"), "config": config}
+
+
+def hook(cluster: CeleryCluster) -> dict[str, Any]:
+    """The settings of another program than Celery, which gets the addresses and nothing else."""
+    return {"protocol": PROTOCOL, "cluster": cluster.metadata.name, "component": "hook"}
+
+
 def config(spec: CeleryClusterSpec) -> dict[str, Any]:
-    """spec.config, with broker.transportOptions under Celery's name for them."""
-    settings = spec.config or {}
-    options = spec.broker.transport_options
-    return settings if options is None else {**settings, TRANSPORT_OPTIONS: options}
+    """spec.config, with what the fields of the broker and the result backend say under Celery's names for it."""
+    backend = spec.result_backend
+    fields = {
+        TRANSPORT_OPTIONS: spec.broker.transport_options,
+        BACKEND_OPTIONS: _backend_options(spec),
+        RESULT_EXPIRES: None if backend is None or backend.expires is None else math.ceil(seconds(backend.expires)),
+    }
+    return {**(spec.config or {}), **{name: value for name, value in fields.items() if value is not None}}
+
+
+def _backend_options(spec: CeleryClusterSpec) -> dict[str, Any] | None:
+    """As asked; results that go where tasks go need the same words to the Sentinels."""
+    backend = spec.result_backend
+    if backend is None or backend.transport_options is not None or not backend.same_as_broker:
+        return None if backend is None else backend.transport_options
+    if any(names_setting(name, BACKEND_OPTIONS) for name in spec.config or {}):
+        return None
+    options = spec.broker.transport_options or {}
+    return {name: options[name] for name in connections.SENTINEL_OPTIONS if name in options} or None
 
 
 def transport_options(spec: CeleryClusterSpec) -> dict[str, Any]:
-    """What the spec says about the broker's transport, wherever it says so: for workers, beat and our own readings."""
+    """What the spec says about the broker's transport, wherever it says so: for workers, beat and our own readings.
+
+    Without those whose values stand in Secrets.
+    """
     for name, value in config(spec).items():
-        if names_transport_options(name):
+        if names_setting(name, TRANSPORT_OPTIONS):
             return value if isinstance(value, dict) else {}
     return {}
 
 
-def names_transport_options(setting: str) -> bool:
-    """Whether the name of a setting, as users may write it, stands for broker_transport_options."""
-    return setting.lower().replace(".", "_").removeprefix("celery_") == TRANSPORT_OPTIONS
+def names_setting(name: str, setting: str) -> bool:
+    """Whether the name, as users may write it, stands for that one of Celery's settings."""
+    return name.lower().replace(".", "_").removeprefix("celery_") == setting
 
 
 def render(settings: dict[str, Any]) -> str:
@@ -151,7 +200,7 @@ def least_visibility_timeout(spec: CeleryClusterSpec) -> int:
 
 def has_visibility_timeout(spec: CeleryClusterSpec) -> bool:
     """Whether the broker may be one that delivers again what is not acknowledged after some time."""
-    return (spec.broker.url or "").partition("://")[0] not in _WITHOUT_VISIBILITY
+    return connections.broker(spec).scheme not in _WITHOUT_VISIBILITY
 
 
 def visibility_timeout(spec: CeleryClusterSpec) -> int | None:
@@ -197,6 +246,7 @@ def _common(cluster: CeleryCluster, component: str) -> dict[str, Any]:
         "config": config(cluster.spec),
         "taskDelivery": cluster.spec.task_delivery or "AtMostOnce",
         "visibilityTimeoutSeconds": visibility_timeout(cluster.spec),
+        **({"queues": queues.declared(cluster.spec)} if cluster.spec.queues else {}),
     }
 
 

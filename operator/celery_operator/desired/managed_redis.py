@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from celery_operator.api.broker import ManagedRedis
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import claim, names
+from celery_operator.desired import claim, names, scheduling
 from celery_operator.desired.beat_statefulset import single_pod
 from celery_operator.desired.connections import PASSWORD_KEY, REDIS_PORT
 from celery_operator.desired.metadata import child_metadata, labels, selector
@@ -93,6 +93,7 @@ def _stateful_set(cluster: CeleryCluster, redis: ManagedRedis, secret_uid: str) 
             },
             "containers": [_container(name, redis)],
             "volumes": [claim.volume("data", name, redis.storage), {"name": "tmp", "emptyDir": {}}],
+            **scheduling.of_cluster(spec),
         },
     }
     return {

@@ -19,6 +19,9 @@ FULL_NAME_ANNOTATION: Final = f"{GROUP}/full-name"
 TEMPLATE_HASH_ANNOTATION: Final = f"{GROUP}/template-hash"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retain"
 REFERENCES_HASH_ANNOTATION: Final = f"{GROUP}/references-hash"
+SUSPENDED_REPLICAS_ANNOTATION: Final = f"{GROUP}/suspended-replicas"
+"""On a Deployment: the pods that it had before it was suspended."""
+CONTENT_HASH_ANNOTATION: Final = f"{GROUP}/content-hash"
 
 
 def labels(cluster: CeleryCluster, component: str | None, group: str | None = None) -> dict[str, str]:

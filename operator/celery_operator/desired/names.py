@@ -22,6 +22,21 @@ def beat(cluster: str) -> str:
     return _fit(f"{cluster}-beat", (cluster, "beat", ""), STATEFUL_SET_MAX_LENGTH)
 
 
+def flower(cluster: str) -> str:
+    """Flower's Deployment, Service, claim and whatever leads to it: `<cluster>-flower`."""
+    return _fit(f"{cluster}-flower", (cluster, "flower", ""))
+
+
+def client(cluster: str) -> str:
+    """The ConfigMap for producers: `<cluster>-client`. No other ConfigMap's name ends like that."""
+    return f"{cluster}-client"
+
+
+def network_policy(cluster: str, component: str) -> str:
+    """The NetworkPolicy of a component: `<cluster>-<component>`, which two clusters can never share."""
+    return f"{cluster}-{component}"
+
+
 def redis(cluster: str) -> str:
     """The managed Redis with its Service, Secret and claim: `<cluster>-redis`."""
     return _fit(f"{cluster}-redis", (cluster, "redis", ""), STATEFUL_SET_MAX_LENGTH)
@@ -30,6 +45,12 @@ def redis(cluster: str) -> str:
 def runtime(cluster: str, content_hash: str) -> str:
     """The immutable ConfigMap with the runtime: `<cluster>-runtime-<hash>`."""
     return f"{cluster}-runtime-{content_hash}"
+
+
+def before_rollout(cluster: str, content_hash: str) -> str:
+    """The Job of hooks.beforeRollout: `<cluster>-before-rollout-<hash>`."""
+    suffix = f"-before-rollout-{content_hash}"
+    return cluster[: MAX_LENGTH - len(suffix)].rstrip("-") + suffix
 
 
 def service_account(cluster: str) -> str:

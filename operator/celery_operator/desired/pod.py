@@ -7,15 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryCluster
+from celery_operator.api.overrides import Overrides
 from celery_operator.api.pod import URL_VARIABLES, PodTemplate, Resources
 from celery_operator.api.probes import Probes
-from celery_operator.desired import connections, launch_settings, names, probes, runtime_configmap
+from celery_operator.desired import (
+    component,
+    connections,
+    extra_containers,
+    launch_settings,
+    names,
+    probes,
+    runtime_configmap,
+    scheduling,
+    tls_files,
+)
+from celery_operator.desired.component import Component
 from celery_operator.desired.following import Kept
 from celery_operator.desired.metadata import REFERENCES_HASH_ANNOTATION, labels
+from celery_operator.desired.platform import Platform
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.desired.strategic_merge import PATCH_DIRECTIVE, MergeError, merge
 
-COMPONENTS: Final = frozenset({"worker", "beat", "flower", "redis"})
+COMPONENTS: Final = frozenset({"worker", "beat", "flower", "redis", "hook"})
 """Names of the components, and of their containers."""
 RESTARTED_BY: Final = "celery-operator.dev/redis-secret"
 _OWNED_CONTAINER_KEYS: Final = frozenset({"name", "command", "args"})
@@ -40,6 +53,7 @@ class Surroundings:
     """Identity of the managed Redis' password: a new password must reach every pod."""
     references_hashes: Mapping[str, str] = field(default_factory=dict)
     """By child: of the data that its pods read from Secrets and ConfigMaps: a rotated credential rolls them."""
+    platform: Platform = field(default_factory=Platform)
 
     def runtime_volume(self, cluster: str, child: str) -> dict[str, Any]:
         """The volume with the runtime for a child of the cluster."""
@@ -60,12 +74,19 @@ class CeleryContainer:
     resources: Resources | None
     pod_template: PodTemplate | None
     grace_seconds: int
+    overrides: Overrides | None = None
+    """What the component sets for its own pods; None where only the cluster's settings count."""
     probes: Probes | None = None
     mingle: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[dict[str, Any], ...] = ()
     volume_mounts: tuple[dict[str, Any], ...] = ()
     fs_group: int | None = None
+    """The group that owns its volumes where nobody says another one."""
+    spread: tuple[dict[str, Any], ...] = ()
+    """The topology spread constraints."""
+    lifecycle: Mapping[str, Any] | None = None
+    restart_policy: str | None = None
 
 
 def template(
@@ -75,8 +96,9 @@ def template(
 
     Raises MergeError when a `podTemplate` cannot be merged or sets what the operator owns.
     """
-    metadata = _metadata(cluster, container, child, surroundings)
-    base = {"metadata": metadata, "spec": _spec(cluster, container, child, surroundings)}
+    mine = component.resolve(cluster.spec, container.overrides)
+    metadata = _metadata(cluster, container, mine, child, surroundings)
+    base = {"metadata": metadata, "spec": _spec(cluster, container, mine, child, surroundings)}
     own = f"spec.{container.component}" if container.group is None else f"spec.workers[{container.group}]"
     for source, where in (
         (cluster.spec.pod_template, "spec.podTemplate"),
@@ -101,11 +123,10 @@ def _for_component(patch: dict[str, Any], component: str) -> dict[str, Any]:
 
 
 def _metadata(
-    cluster: CeleryCluster, container: CeleryContainer, child: str, surroundings: Surroundings
+    cluster: CeleryCluster, container: CeleryContainer, mine: Component, child: str, surroundings: Surroundings
 ) -> dict[str, Any]:
-    spec = cluster.spec
-    pod_labels = {**(spec.pod_labels or {}), **labels(cluster, container.component, container.group)}
-    annotations = {**(spec.pod_annotations or {}), **container.annotations}
+    pod_labels = {**mine.labels, **labels(cluster, container.component, container.group)}
+    annotations = {**mine.annotations, **container.annotations}
     annotations["kubectl.kubernetes.io/default-container"] = container.component
     if surroundings.redis_secret_uid is not None:
         annotations[RESTARTED_BY] = surroundings.redis_secret_uid
@@ -114,92 +135,112 @@ def _metadata(
     return {"labels": pod_labels, "annotations": annotations}
 
 
-def _spec(cluster: CeleryCluster, container: CeleryContainer, child: str, surroundings: Surroundings) -> dict[str, Any]:
-    spec = cluster.spec
-    volumes = [surroundings.runtime_volume(cluster.metadata.name, child), *container.volumes]
-    if _restricted(cluster):
+def _spec(
+    cluster: CeleryCluster, container: CeleryContainer, mine: Component, child: str, surroundings: Surroundings
+) -> dict[str, Any]:
+    runtime = surroundings.runtime_volume(cluster.metadata.name, child)
+    volumes = [runtime, *connections.volumes(cluster.spec), *container.volumes]
+    if _read_only_root(mine):
         volumes.append({"name": "tmp", "emptyDir": {}})
+    main = _container(cluster, container, mine)
     out: dict[str, Any] = {
-        "serviceAccountName": spec.service_account_name or names.service_account(cluster.metadata.name),
+        "serviceAccountName": mine.service_account_name or names.service_account(cluster.metadata.name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": container.grace_seconds,
-        "securityContext": _pod_security(cluster, container.fs_group),
-        "containers": [_container(cluster, container)],
-        "volumes": volumes,
+        "securityContext": _pod_security(mine, container.fs_group),
+        "containers": [main],
+        "volumes": _with_users(volumes, component.manifest(mine.volumes), "name"),
+        **scheduling.build(mine.scheduling, container.spread),
     }
-    if spec.image_pull_secrets:
-        out["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
+    if mine.image_pull_secrets:
+        out["imagePullSecrets"] = [{"name": name} for name in mine.image_pull_secrets]
+    if mine.sidecars or mine.init_containers:
+        out["initContainers"] = extra_containers.build(mine, main, [*_identity(), *_users_variables(mine)])
+    if container.restart_policy is not None:
+        out["restartPolicy"] = container.restart_policy
     return out
 
 
-def _container(cluster: CeleryCluster, container: CeleryContainer) -> dict[str, Any]:
-    spec = cluster.spec
+def _container(cluster: CeleryCluster, container: CeleryContainer, mine: Component) -> dict[str, Any]:
     mounts = [
         {"name": runtime_configmap.VOLUME, "mountPath": runtime_configmap.MOUNT_PATH, "readOnly": True},
+        *connections.volume_mounts(cluster.spec),
         *container.volume_mounts,
     ]
-    if _restricted(cluster):
+    if _read_only_root(mine):
         mounts.append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108 - the container's own /tmp
     out: dict[str, Any] = {
         "name": container.component,
-        "image": spec.image,
+        "image": mine.image,
         "command": container.command,
         "args": container.args,
-        "env": _environment(cluster, container),
-        "securityContext": _container_security(cluster),
-        "volumeMounts": mounts,
+        "env": _environment(cluster, container, mine),
+        "securityContext": _container_security(mine),
+        "volumeMounts": _with_users(mounts, component.manifest(mine.volume_mounts), "mountPath"),
         **probes.build(container.probes, container.grace_seconds),
     }
     port = launch_settings.probe_port(container.probes)
     if port is not None:
         out["ports"] = [{"name": probes.PORT_NAME, "containerPort": port}]
-    if spec.image_pull_policy is not None:
-        out["imagePullPolicy"] = spec.image_pull_policy
-    if spec.working_dir is not None:
-        out["workingDir"] = spec.working_dir
-    if spec.env_from:
-        out["envFrom"] = [source.model_dump(by_alias=True, exclude_none=True) for source in spec.env_from]
+    if mine.image_pull_policy is not None:
+        out["imagePullPolicy"] = mine.image_pull_policy
+    if mine.working_dir is not None:
+        out["workingDir"] = mine.working_dir
+    if mine.env_from:
+        out["envFrom"] = component.manifest(mine.env_from)
+    if container.lifecycle:
+        out["lifecycle"] = dict(container.lifecycle)
     if container.resources is not None:
         out["resources"] = container.resources.model_dump(by_alias=True, exclude_none=True)
     return out
 
 
-def _environment(cluster: CeleryCluster, container: CeleryContainer) -> list[dict[str, Any]]:
+def _with_users(ours: list[dict[str, Any]], users: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Ours and the users', who may take the place of what is only there because nobody said better: /tmp."""
+    named = {entry[key] for entry in users}
+    return [*(entry for entry in ours if entry[key] not in named), *users]
+
+
+def _identity() -> list[dict[str, Any]]:
+    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _IDENTITY.items()]
+
+
+def _users_variables(mine: Component) -> list[dict[str, Any]]:
+    return component.manifest(variable for variable in mine.env if variable.name not in _IDENTITY)
+
+
+def _environment(cluster: CeleryCluster, container: CeleryContainer, mine: Component) -> list[dict[str, Any]]:
     """The pod's identity first, so that the user's variables can refer to it; what the launcher reads last."""
-    identity = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _IDENTITY.items()]
-    user = [
-        variable.model_dump(by_alias=True, exclude_none=True)
-        for variable in cluster.spec.env or []
-        if variable.name not in _IDENTITY
-    ]
     settings = connections.escape(launch_settings.render(container.settings))
     mingle = [] if container.mingle is None else [{"name": launch_settings.MINGLE_VARIABLE, "value": container.mingle}]
     return [
-        *identity,
-        *user,
+        *_identity(),
+        *_users_variables(mine),
         *connections.environment(cluster),
         *mingle,
         {"name": launch_settings.VARIABLE, "value": settings},
     ]
 
 
-def _restricted(cluster: CeleryCluster) -> bool:
-    return cluster.spec.pod_security == "Restricted"
+def _read_only_root(mine: Component) -> bool:
+    asked = mine.security.read_only_root_filesystem
+    return mine.restricted if asked is None else asked
 
 
-def _pod_security(cluster: CeleryCluster, fs_group: int | None) -> dict[str, Any]:
+def _pod_security(mine: Component, fs_group: int | None) -> dict[str, Any]:
     out: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
-    if _restricted(cluster):
+    if mine.restricted:
         out["runAsNonRoot"] = True
-    if fs_group is not None:
+    asked = mine.security.model_dump(by_alias=True, exclude_none=True, exclude={"read_only_root_filesystem"})
+    if fs_group is not None or "fsGroup" in asked:
         out |= {"fsGroup": fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
-    return out
+    return {**out, **asked}
 
 
-def _container_security(cluster: CeleryCluster) -> dict[str, Any]:
+def _container_security(mine: Component) -> dict[str, Any]:
     out: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    if _restricted(cluster):
+    if _read_only_root(mine):
         out["readOnlyRootFilesystem"] = True
     return out
 
@@ -210,7 +251,8 @@ def _refuse_owned(spec: dict[str, Any], container: CeleryContainer, where: str) 
         raise MergeError(f"{where}.spec", _NO_DIRECTIVE)
     for key in _OWNED_POD_KEYS.keys() & spec.keys():
         raise MergeError(f"{where}.spec.{key}", _OWNED_POD_KEYS[key])
-    _refuse_owned_entries(spec, "volumes", "name", runtime_configmap.VOLUME, f"{where}.spec")
+    for volume in (runtime_configmap.VOLUME, tls_files.VOLUME):
+        _refuse_owned_entries(spec, "volumes", "name", volume, f"{where}.spec")
     for patch in _objects(spec, "containers", f"{where}.spec"):
         if patch.get("name") == container.component:
             port = launch_settings.probe_port(container.probes)
@@ -224,7 +266,8 @@ def _refuse_owned_of_container(container: dict[str, Any], port: int | None, path
         raise MergeError(f"{path}.{key}", "belongs to the operator; use spec.command or extraArgs")
     for key in _OWNED_PROBES & container.keys():
         raise MergeError(f"{path}.{key}", "belongs to the operator; use the probes of the worker group or of beat")
-    _refuse_owned_entries(container, "volumeMounts", "mountPath", runtime_configmap.MOUNT_PATH, path)
+    for mount in (runtime_configmap.MOUNT_PATH, tls_files.MOUNT_PATH):
+        _refuse_owned_entries(container, "volumeMounts", "mountPath", mount, path)
     _refuse_owned_entries(container, "ports", "containerPort", port, path)
     for variable in _objects(container, "env", path):
         name = str(variable.get("name"))

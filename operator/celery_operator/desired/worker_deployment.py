@@ -9,7 +9,17 @@ from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
 from celery_operator.api.rollout import Strategy
 from celery_operator.api.scalars import seconds
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import celery_command, following, launch_settings, names, pod, probes
+from celery_operator.desired import (
+    celery_command,
+    following,
+    launch_settings,
+    lifecycle,
+    names,
+    persistence,
+    pod,
+    probes,
+    scheduling,
+)
 from celery_operator.desired.metadata import TEMPLATE_HASH_ANNOTATION, child_metadata, selector
 from celery_operator.desired.pod import CeleryContainer, Surroundings
 
@@ -35,6 +45,7 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
     name = names.worker(cluster_name, group.name)
     template = pod.template(cluster, _container(cluster, group, name, surroundings), name, surroundings)
     mingle_follows = launch_settings.mingle_follows(group)
+    spread_follows = scheduling.spread_follows(cluster.spec, group)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -45,7 +56,9 @@ def build(cluster: CeleryCluster, group: WorkerGroup, surroundings: Surroundings
             group=group.name,
             full_name=f"{cluster_name}-worker-{group.name}",
             annotations={
-                TEMPLATE_HASH_ANNOTATION: following.template_hash(template, mingle_follows=mingle_follows),
+                TEMPLATE_HASH_ANNOTATION: following.template_hash(
+                    template, mingle_follows=mingle_follows, spread_follows=spread_follows
+                ),
             },
         ),
         "spec": {
@@ -104,21 +117,33 @@ def progress_deadline(spec: CeleryClusterSpec, group: WorkerGroup) -> int:
     asked = group.strategy.progress_deadline if group.strategy is not None else None
     if asked is not None:
         return math.ceil(seconds(asked))
-    end_and_start = launch_settings.grace_period(spec, group) + probes.startup_seconds(group.probes)
+    end_and_start = (
+        lifecycle.pre_stop_seconds(group.lifecycle)
+        + launch_settings.grace_period(spec, group)
+        + probes.startup_seconds(group.probes)
+    )
     return max(_PROGRESS_SECONDS, end_and_start)
 
 
 def _container(cluster: CeleryCluster, group: WorkerGroup, name: str, surroundings: Surroundings) -> CeleryContainer:
     budget, kept = group.disruption_budget, surroundings.kept.get(name)
+    default = scheduling.spread_follows(cluster.spec, group) and (kept is None or kept.spread)
+    own_labels = selector(cluster, COMPONENT, group.name)
     return CeleryContainer(
         component=COMPONENT,
         group=group.name,
-        command=celery_command.launcher(cluster.spec, COMPONENT),
+        command=celery_command.launcher(cluster.spec, COMPONENT, group),
         args=celery_command.worker(cluster.spec, group),
         settings=launch_settings.worker(cluster, group),
         resources=group.resources,
         pod_template=group.pod_template,
-        grace_seconds=launch_settings.grace_period(cluster.spec, group),
+        grace_seconds=launch_settings.grace_period(cluster.spec, group) + lifecycle.pre_stop_seconds(group.lifecycle),
+        overrides=group,
+        volumes=persistence.volumes(group.persistence),
+        volume_mounts=persistence.volume_mounts(group.persistence),
+        fs_group=persistence.FS_GROUP if group.persistence is not None else None,
+        spread=tuple(scheduling.spread(cluster.spec, group, own_labels, default=default)),
+        lifecycle=lifecycle.build(group.lifecycle),
         probes=group.probes,
         mingle=launch_settings.mingle(group, most_pods(cluster.spec)) if kept is None else kept.mingle,
         annotations=_DO_NOT_DISRUPT if budget is not None and budget.do_not_disrupt else {},

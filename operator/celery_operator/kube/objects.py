@@ -44,14 +44,20 @@ class Kind:
 CONFIG_MAP = Kind(api_version="v1", kind="ConfigMap", plural="configmaps")
 DEPLOYMENT = Kind(api_version="apps/v1", kind="Deployment", plural="deployments")
 EVENT = Kind(api_version="events.k8s.io/v1", kind="Event", plural="events")
+HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", plural="httproutes")
+INGRESS = Kind(api_version="networking.k8s.io/v1", kind="Ingress", plural="ingresses")
+JOB = Kind(api_version="batch/v1", kind="Job", plural="jobs")
 LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namespaced=False)
+NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies")
 PERSISTENT_VOLUME_CLAIM = Kind(api_version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims")
 POD = Kind(api_version="v1", kind="Pod", plural="pods")
 POD_DISRUPTION_BUDGET = Kind(api_version="policy/v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets")
+POD_MONITOR = Kind(api_version="monitoring.coreos.com/v1", kind="PodMonitor", plural="podmonitors")
 SECRET = Kind(api_version="v1", kind="Secret", plural="secrets")
 SERVICE = Kind(api_version="v1", kind="Service", plural="services")
 SERVICE_ACCOUNT = Kind(api_version="v1", kind="ServiceAccount", plural="serviceaccounts")
+SERVICE_MONITOR = Kind(api_version="monitoring.coreos.com/v1", kind="ServiceMonitor", plural="servicemonitors")
 STATEFUL_SET = Kind(api_version="apps/v1", kind="StatefulSet", plural="statefulsets")
 
 _registry: dict[tuple[str, str], Kind] = {}
@@ -84,14 +90,20 @@ for _kind in (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
+    HTTP_ROUTE,
+    INGRESS,
+    JOB,
     LEASE,
     NAMESPACE,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
+    POD_MONITOR,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_MONITOR,
     STATEFUL_SET,
 ):
     register(_kind)

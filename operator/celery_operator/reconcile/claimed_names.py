@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
+from celery_operator.desired import claimed_variables
 
 OWNED_SETTINGS: Final = {
     "broker_url": "spec.broker",
@@ -34,6 +35,8 @@ OWNED_SETTINGS: Final = {
     "celery_send_events": "spec.workers[].taskEvents",
     "worker_soft_shutdown_timeout": "spec.workers[].shutdown",
     "worker_enable_soft_shutdown_on_idle": "spec.workers[].shutdown",
+    "task_queues": "spec.queues",
+    "celery_queues": "spec.queues",
     "task_acks_late": "spec.taskDelivery",
     "celery_acks_late": "spec.taskDelivery",
     "task_time_limit": "spec.workers[].timeLimit",
@@ -101,17 +104,6 @@ OWNED_VARIABLES: Final = _fields()
 """click reads `CELERY_<COMMAND>_<OPTION>` for every option of Celery's command line (celery/bin/celery.py,
 auto_envvar_prefix): these would win over a field, lose to it without a word, or break the pod."""
 
-IGNORED_VARIABLES: Final = {
-    "APP": "spec.app",
-    "BROKER_URL": "spec.broker",
-    "RESULT_BACKEND": "spec.resultBackend",
-    "LOADER": None,
-    "CONFIG_MODULE": None,
-}
-"""Celery's command line reads them as -A, -b, --result-backend, --loader and --config. Applications have variables of
-these names for themselves, so the launcher keeps Celery from reading them; the field, if there is one, says what
-counts."""
-
 
 def problems(cluster: CeleryCluster) -> Iterator[str]:
     """Settings and variables that have a field, each with it."""
@@ -120,43 +112,9 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
         field = OWNED_SETTINGS.get(plain) or OWNED_SETTINGS.get(plain.removeprefix("celery_"))
         if field is not None:
             yield f"spec.config[{name}]: use {field} instead; the operator sets this Celery setting"
-    for path, name in _variables(cluster):
+    for path, name in claimed_variables.named(cluster):
         if name not in OWNED_VARIABLES:
             continue
         field = OWNED_VARIABLES[name]
         advice = "it would break the pod; remove it" if field is None else f"use {field} instead, or rename it"
         yield f"{path}[{name}]: Celery's command line reads this variable as an option; {advice}"
-
-
-def warnings(cluster: CeleryCluster) -> Iterator[str]:
-    """Variables that Celery's command line would read by accident."""
-    for path, name in _variables(cluster):
-        if name not in IGNORED_VARIABLES:
-            continue
-        field = IGNORED_VARIABLES[name]
-        counts = "" if field is None else f": {field} counts"
-        yield (
-            f"{path}[{name}] does not reach Celery, whose command line would read it{counts}; rename it if the "
-            "application does not need it"
-        )
-
-
-def _variables(cluster: CeleryCluster) -> Iterator[tuple[str, str]]:
-    """Every variable that the spec names, with the path of its list; what `envFrom` brings is not known here."""
-    spec = cluster.spec
-    for variable in spec.env or []:
-        yield "spec.env", variable.name
-    templates = [("spec.podTemplate", spec.pod_template)]
-    templates += [(f"spec.workers[{group.name}].podTemplate", group.pod_template) for group in spec.workers]
-    if spec.beat is not None:
-        templates.append(("spec.beat.podTemplate", spec.beat.pod_template))
-    for path, template in templates:
-        for container in _objects((template.spec or {}).get("containers") if template is not None else None):
-            if container.get("name") in ("worker", "beat"):
-                for entry in _objects(container.get("env")):
-                    yield f"{path}.spec.containers[{container['name']}].env", str(entry.get("name"))
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    """The objects of what should be a list of them; its shape is checked when the template is merged."""
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from celery_operator.desired import children, connections, following, names
+from celery_operator.desired import children, connections, following, hook_job, names
 from celery_operator.desired.beat_statefulset import COMPONENT
 from celery_operator.desired.digest import digest
 from celery_operator.desired.metadata import (
     REFERENCES_HASH_ANNOTATION,
     RETAINED_ANNOTATION,
-    TEMPLATE_HASH_ANNOTATION,
+    SUSPENDED_REPLICAS_ANNOTATION,
 )
 from celery_operator.desired.pod import Surroundings
 from celery_operator.desired.runtime_configmap import live_volume
@@ -20,6 +20,7 @@ from celery_operator.desired.strategic_merge import MergeError
 from celery_operator.kube.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
+    JOB,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     SECRET,
@@ -32,13 +33,15 @@ from celery_operator.kube.objects import (
 )
 from celery_operator.observe.cache import live_digest
 from celery_operator.observe.snapshot import Snapshot
-from celery_operator.reconcile import problems, replicas, rollout, strangers
+from celery_operator.reconcile import hooks, problems, repair, replicas, rollout, strangers, suspension
 from celery_operator.reconcile.rollout import template_hash
 from celery_operator.reconcile.steps import FIELD_MANAGER, Apply, Delete, Mark, Scaled
 from celery_operator.reconcile.strangers import Stranger, owned
 
 _RETRY_REFERENCES: Final = 5.0
 _RETRY_TAKEN_NAME: Final = 30.0
+_RETRY_SUSPEND: Final = 1.0
+"""Seconds until a group is looked at again whose number somebody may have changed while it was suspended."""
 _RETRY_LEAVING: Final = 1.0
 """Seconds until a name is looked at again whose former owner's object is being deleted."""
 _BEAT_MAY_USE: Final = (PERSISTENT_VOLUME_CLAIM, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET)
@@ -69,9 +72,12 @@ class Plan:
     leaving: tuple[str, ...] = ()
     """Children whose names are not free yet, because what had them is being deleted, in words."""
     withheld: tuple[Apply, ...] = ()
-    """A change of beat's pods that waits for the workers; it is tried as a dry run with the rest."""
+    """A change of beat's pods that waits for the workers, or of all pods that waits for a hook; it is tried as a dry
+    run with the rest."""
     waits_for: tuple[str, ...] = ()
-    """What the withheld change waits for, in words."""
+    """What a withheld change of beat waits for, in words."""
+    hook: hooks.Wait | None = None
+    """What all withheld changes wait for instead."""
     scaled: tuple[Scaled, ...] = ()
     references_changed: bool = False
     """Pods are replaced because the data of a Secret or ConfigMap changed that they read at their start."""
@@ -96,7 +102,7 @@ def make(snapshot: Snapshot) -> Plan:
         return _only_scale(snapshot, Blocked(reason="InvalidSpec", problems=found))
     if cluster.spec.paused:
         return Plan(held=_changes_wait(snapshot))
-    if snapshot.missing_references:
+    if snapshot.missing_references and not cluster.spec.suspend:  # no pod is to start that could miss them
         lines = snapshot.missing_references
         return _only_scale(snapshot, Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))
     stranger = _strange_secret(snapshot)
@@ -126,7 +132,7 @@ def _changes_wait(snapshot: Snapshot) -> bool:
         live = snapshot.live.get(ref)
         if live is None or template_hash(live) != template_hash(manifest):
             return True
-        if ref.kind == DEPLOYMENT and live["spec"].get("replicas") != manifest["spec"]["replicas"]:
+        if ref.kind in (DEPLOYMENT, STATEFUL_SET) and live["spec"].get("replicas") != manifest["spec"]["replicas"]:
             return True
     return next(_deletes(snapshot, set(wanted)), None) is not None
 
@@ -136,9 +142,11 @@ def desired_refs(snapshot: Snapshot) -> list[ObjectRef]:
     if problems.find(snapshot.cluster):
         return []
     try:
-        return [ObjectRef.of(manifest) for manifest in children.build(snapshot.cluster, _current(snapshot))]
+        refs = [ObjectRef.of(manifest) for manifest in _served(snapshot, _current(snapshot))]
     except MergeError:
         return []
+    job = hooks.ref(snapshot)
+    return refs if job is None else [*refs, job]
 
 
 def _current(snapshot: Snapshot) -> Surroundings:
@@ -147,7 +155,10 @@ def _current(snapshot: Snapshot) -> Surroundings:
     if connections.wants_managed_redis(snapshot.cluster.spec):
         secret_uid = "pending" if snapshot.redis_secret is None else str(snapshot.redis_secret["metadata"]["uid"])
     return Surroundings(
-        runtime=snapshot.runtime, redis_secret_uid=secret_uid, references_hashes=snapshot.references_hashes
+        runtime=snapshot.runtime,
+        redis_secret_uid=secret_uid,
+        references_hashes=snapshot.references_hashes,
+        platform=snapshot.platform,
     )
 
 
@@ -173,9 +184,18 @@ def _desired(snapshot: Snapshot) -> list[Manifest]:
 
 def _build(snapshot: Snapshot, surroundings: Surroundings) -> list[Manifest]:
     """The children; a Deployment that scales by its load or by somebody else's hand keeps its number of pods."""
-    manifests = children.build(snapshot.cluster, surroundings)
+    manifests = _served(snapshot, surroundings)
     replicas.settle(snapshot, manifests)
+    hooks.note(snapshot, manifests)
+    suspension.settle(snapshot, manifests, wait=hooks.decide(snapshot).pending is not None)
     return manifests
+
+
+def _served(snapshot: Snapshot, surroundings: Surroundings) -> list[Manifest]:
+    """The children whose kinds the API server knows; the rest are told of by FlowerAvailable."""
+    manifests = children.build(snapshot.cluster, surroundings)
+    missing = snapshot.platform.missing
+    return [manifest for manifest in manifests if ObjectRef.of(manifest).kind not in missing] if missing else manifests
 
 
 def _exists(snapshot: Snapshot, volume: dict[str, Any]) -> bool:
@@ -214,22 +234,31 @@ def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
         else:
             mine.append(manifest)
             applies += _applies(snapshot, ref, manifest, live)
-    waits_for = _beat_waits_for(snapshot, mine)
-    waits = _beat(snapshot) if waits_for else None
-    now = [step for step in applies if step.ref != waits]
-    if waits is not None:
-        now += _beat_repair(snapshot, next(manifest for manifest in mine if ObjectRef.of(manifest) == waits))
+    hook = hooks.decide(snapshot)
+    found += [] if hook.stranger is None else [hook.stranger]
+    waits_for = _beat_waits_for(snapshot, mine) if hook.pending is None else ()
+    waiting = {_beat(snapshot)} if waits_for else set()
+    if hook.pending is not None:
+        waiting = {ObjectRef.of(manifest) for manifest in mine if hooks.concerns(manifest)}
+    now = [step for step in applies if step.ref not in waiting or _is_scaling(snapshot, step)]
+    now += _around_templates(snapshot, [manifest for manifest in mine if ObjectRef.of(manifest) in waiting])
+    now += _job(snapshot) if hook.create else ()
+    unwanted = _deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ()) if hook.pending is None else ()
     plan = Plan(
         applies=tuple(now),
         marks=tuple(replicas.marks(snapshot)),
-        deletes=tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ())),
+        deletes=(*unwanted, *hook.deletes),
         create_redis_secret=connections.wants_managed_redis(snapshot.cluster.spec) and snapshot.redis_secret is None,
-        withheld=tuple(step for step in applies if step.ref == waits),
+        withheld=tuple(step for step in applies if step.ref in waiting and step.manager == FIELD_MANAGER),
         waits_for=waits_for,
+        hook=hook.pending,
         scaled=tuple(replicas.scaled(snapshot, now)),
         references_changed=any(_references_changed(snapshot, step) for step in now),
     )
-    return _with_strangers(plan, found)
+    plan = _with_strangers(plan, found)
+    if snapshot.cluster.spec.suspend and any(step.resource_version is not None for step in now):
+        return replace(plan, requeue_after=_RETRY_SUSPEND)
+    return plan
 
 
 def _beat_waits_for(snapshot: Snapshot, desired: list[Manifest]) -> tuple[str, ...]:
@@ -248,31 +277,31 @@ def _beat_waits_for(snapshot: Snapshot, desired: list[Manifest]) -> tuple[str, .
     return rollout.unfinished(desired, snapshot.live)
 
 
-def _beat_repair(snapshot: Snapshot, wanted: Manifest) -> Iterator[Apply]:
-    """What is left to do for beat while its change waits: drift around its pod template, a second pod above all.
-
-    The template is the live one, because the former one is known to nobody any more.
-    """
-    ref = ObjectRef.of(wanted)
-    live = snapshot.live[ref]
-    metadata, former = wanted["metadata"], (live["metadata"].get("annotations") or {}).get(TEMPLATE_HASH_ANNOTATION)
-    annotations = {key: value for key, value in metadata["annotations"].items() if key != TEMPLATE_HASH_ANNOTATION}
-    if former is not None:
-        annotations[TEMPLATE_HASH_ANNOTATION] = former
-    kept = {
-        **wanted,
-        "metadata": {**metadata, "annotations": annotations},
-        "spec": {**wanted["spec"], "template": live["spec"]["template"]},
-    }
-    if not _contains(live, kept):
-        yield from _if_changed(snapshot, ref, kept, live, FIELD_MANAGER)
+def _around_templates(snapshot: Snapshot, waiting: list[Manifest]) -> Iterator[Apply]:
+    """What is left to do for workloads while their pod templates wait: drift, a second beat above all."""
+    for manifest in waiting:
+        ref = ObjectRef.of(manifest)
+        live = snapshot.live.get(ref)
+        if live is None:
+            continue
+        wanted = manifest if ref.kind != DEPLOYMENT else _without_replicas(manifest)
+        kept = repair.around_template(live, wanted)
+        if kept is not None:
+            yield from _if_changed(snapshot, ref, kept, live, FIELD_MANAGER)
 
 
-def _contains(live: Any, wanted: Any) -> bool:
-    """Whether an apply of what is wanted would change nothing; lists have to be equal."""
-    if not isinstance(wanted, dict):
-        return bool(live == wanted)
-    return isinstance(live, dict) and all(key in live and _contains(live[key], each) for key, each in wanted.items())
+def _is_scaling(snapshot: Snapshot, step: Apply) -> bool:
+    """Whether a step changes the number of a Deployment that exists: that waits for nothing."""
+    return step.manager != FIELD_MANAGER and step.ref in snapshot.live
+
+
+def _job(snapshot: Snapshot) -> Iterator[Apply]:
+    """The hook's Job, made once and never applied again: its template cannot be changed."""
+    hook = hook_job.wanted(snapshot.cluster.spec)
+    if hook is not None:
+        manifest = hook_job.build(snapshot.cluster, hook, _current(snapshot))
+        ref, desired = ObjectRef.of(manifest), _digest(manifest)
+        yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired=desired)
 
 
 def _beat(snapshot: Snapshot) -> ObjectRef:
@@ -310,8 +339,18 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
         yield replicas.scale_step(snapshot, ref, manifest, None)
         return
     yield from replicas.scale(snapshot, ref, manifest, live)
-    without = {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
-    yield from _if_changed(snapshot, ref, without, live, FIELD_MANAGER)
+    yield from _if_changed(snapshot, ref, _without_replicas(manifest), live, FIELD_MANAGER)
+
+
+def _without_replicas(manifest: Manifest) -> Manifest:
+    """Without what the scale manager owns: the number, and the note of what it was."""
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations") or {}
+    if SUSPENDED_REPLICAS_ANNOTATION in annotations:
+        kept = {key: value for key, value in annotations.items() if key != SUSPENDED_REPLICAS_ANNOTATION}
+        metadata = {**metadata, "annotations": kept}
+    spec = {key: value for key, value in manifest["spec"].items() if key != "replicas"}
+    return {**manifest, "metadata": metadata, "spec": spec}
 
 
 def _if_changed(
@@ -329,7 +368,7 @@ def _digest(manifest: Manifest) -> str:
 
 
 def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] = ()) -> Iterator[Delete]:
-    """Owned children that nobody wants any more, but none of the kinds in `keep`.
+    """Owned children that nobody wants any more, but none of the kinds in `keep`, and no Job: see `hooks`.
 
     Runtimes that a pod still uses and retained claims stay.
     """
@@ -338,7 +377,7 @@ def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] 
     # Secrets first: what else is left of the managed Redis is how the next pass would find them.
     for ref, live in sorted(snapshot.live.items(), key=lambda item: item[0].kind != SECRET):
         metadata = live["metadata"]
-        if ref in wanted or ref.kind in (POD, *keep):
+        if ref in wanted or ref.kind in (JOB, POD, *keep):
             continue
         if not owned(snapshot.cluster, live) or "deletionTimestamp" in metadata:
             continue
@@ -354,7 +393,7 @@ def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] 
 def _config_maps_in_use(snapshot: Snapshot) -> set[str]:
     """Runtimes that a live template or a live pod mounts; desired ones are wanted anyway."""
     templates = [
-        live["spec"]["template"] for ref, live in snapshot.live.items() if ref.kind in (DEPLOYMENT, STATEFUL_SET)
+        live["spec"]["template"] for ref, live in snapshot.live.items() if ref.kind in (DEPLOYMENT, JOB, STATEFUL_SET)
     ]
     volumes = [live_volume(template) for template in (*templates, *snapshot.pods)]
     return {volume["configMap"]["name"] for volume in volumes if volume is not None}

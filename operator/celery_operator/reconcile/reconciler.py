@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -13,11 +13,14 @@ from pydantic import ValidationError
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import connections, names
+from celery_operator.desired.platform import Platform
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, Unavailable
 from celery_operator.kube.events import EventRecorder
 from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, ObjectRef
+from celery_operator.lint.linter import Linter
+from celery_operator.lint.rule import Finding
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
@@ -28,6 +31,7 @@ from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.apply import AppliedMemory, Applier, Rejected
 from celery_operator.reconcile.autoscaling.document import explain
 from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.lint_facts import Facts
 from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.plan import Blocked, Plan
 from celery_operator.reconcile.status import build as status_building
@@ -64,6 +68,7 @@ class Scaler(Protocol):
     def forget(self, key: ClusterKey) -> None: ...
     def targets(self, key: ClusterKey) -> Mapping[str, Target]: ...
     def views(self, key: ClusterKey) -> Mapping[str, GroupView]: ...
+    def facts(self, key: ClusterKey) -> Facts: ...
 
 
 class PassObserver(Protocol):
@@ -71,6 +76,7 @@ class PassObserver(Protocol):
 
     def references_changed(self) -> None: ...
     def rollout_held(self) -> None: ...
+    def found(self, namespace: str, cluster: str, findings: Sequence[Finding]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,7 @@ class Reconciler:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         random: Callable[[], float],
+        platform: Callable[[], Platform] = Platform,
     ) -> None:
         self._client = client
         self._cache = cache
@@ -116,8 +123,10 @@ class Reconciler:
         self._now = now
         self._clock = clock
         self._random = random
+        self._platform = platform
         self._waiting: set[ClusterKey] = set()
         self._memory = AppliedMemory()
+        self._linter = Linter()
         self._applier = Applier(client, cache, self._memory)
 
     async def reconcile(self, key: ClusterKey) -> float | None:
@@ -150,6 +159,8 @@ class Reconciler:
         self._references.forget(key)
         self._scaler.forget(key)
         self._waiting.discard(key)
+        self._linter.forget(key.namespace, key.name)
+        self._observer.found(key.namespace, key.name, ())
 
     async def _pass(self, manifest: Manifest, cluster: CeleryCluster) -> float | None:
         key = ClusterKey.of_cluster(manifest)
@@ -162,9 +173,14 @@ class Reconciler:
         if failure is None:
             await self._tell_of(outcome, manifest)
         await self._tell_of_scaling(plan, manifest)
-        await self._write_status(manifest, self._view(cluster, plan, failure))
+        view = self._view(cluster, plan, failure)
+        self._observer.found(key.namespace, key.name, view.findings)
+        await self._write_status(manifest, view)
         if failure is not None:
             raise failure
+        newest = self._cache.cluster(key)
+        if newest is not None and newest["metadata"]["generation"] != manifest["metadata"]["generation"]:
+            return 0.0  # an edit that came with the answer to the status, so that its own event tells nothing new
         wait = plan.blocked.retry if plan.blocked is not None else plan.requeue_after
         if not outcome.reads_references:
             return wait
@@ -194,9 +210,10 @@ class Reconciler:
         key, plan = ClusterKey.of_cluster(manifest), outcome.plan
         if plan.blocked is None and not manifest["spec"].get("paused"):
             self._references.took_over(key)
-        if plan.withheld and key not in self._waiting:
+        beat_waits = bool(plan.withheld and plan.waits_for)
+        if beat_waits and key not in self._waiting:
             self._observer.rollout_held()
-        (self._waiting.add if plan.withheld else self._waiting.discard)(key)
+        (self._waiting.add if beat_waits else self._waiting.discard)(key)
         status = manifest.get("status") or {}
         same_spec = status.get("observedGeneration") == manifest["metadata"].get("generation")
         if plan.references_changed and plan.blocked is None and same_spec:
@@ -237,6 +254,7 @@ class Reconciler:
             live=live,
             pods=self._pods(key),
             runtime=self._runtime,
+            platform=self._platform(),
             missing_references=readings.missing,
             references_hashes=readings.hashes,
             redis_secret=redis_secret,
@@ -265,6 +283,7 @@ class Reconciler:
     def _view(self, cluster: CeleryCluster, plan: Plan, failure: ApiError | None) -> StatusView:
         """The world after the pass, from the cache: what was written has entered it."""
         key = ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name)
+        facts = self._scaler.facts(key)
         return StatusView(
             cluster=cluster,
             live=self._cache.children(key),
@@ -275,7 +294,10 @@ class Reconciler:
             leaving=plan.leaving,
             waits_for=plan.waits_for if plan.withheld else (),
             held=plan.held,
+            hook=plan.hook,
             autoscaling=self._scaler.views(key),
+            findings=self._linter.findings(cluster, facts.fleet, facts.broker),
+            missing_kinds=self._platform().missing,
             now_monotonic=self._clock(),
             failure=None if failure is None else f"the API server refused a change: {failure}; trying again",
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from celery_operator.desired import names
 from celery_operator.desired.digest import digest
-from celery_operator.desired.metadata import GROUP_LABEL
+from celery_operator.desired.metadata import GROUP_LABEL, SUSPENDED_REPLICAS_ANNOTATION
 from celery_operator.desired.worker_deployment import owns_replicas
 from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest, ObjectRef
 from celery_operator.observe.snapshot import Snapshot, Target
@@ -53,6 +53,8 @@ def _is_ours(snapshot: Snapshot, manifest: Manifest) -> bool:
 
 def _target_of(snapshot: Snapshot, group: str) -> Target | None:
     """The target of a group; without a number where the spec no longer lets the load decide it."""
+    if snapshot.cluster.spec.suspend:
+        return None
     target = snapshot.targets.get(group)
     spec = next((each.autoscaling for each in snapshot.cluster.spec.workers if each.name == group), None)
     decides = spec is not None and not spec.dry_run
@@ -67,27 +69,51 @@ def scale(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest
     """
     replicas = manifest["spec"]["replicas"]
     known = snapshot.applied.get((ref, SCALE_MANAGER))
-    unknown = known is None or known.desired != digest(replicas)
-    if live["spec"].get("replicas") != replicas or (unknown and _is_ours(snapshot, manifest)):
+    unknown = known is None or known.desired != _digest(manifest)
+    other = live["spec"].get("replicas") != replicas or _note(live) != _note(manifest)
+    if other or (unknown and _is_ours(snapshot, manifest)):
         yield scale_step(snapshot, ref, manifest, live)
 
 
 def scale_step(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None) -> Apply:
-    replicas, target = manifest["spec"]["replicas"], _target(snapshot, manifest)
+    """The step itself: the number, and with it what the group had before it was suspended.
+
+    Both in one write, and the note only for the version of the Deployment that it was read from: a number that
+    somebody sets in that moment is not lost.
+    """
+    target, note = _target(snapshot, manifest), _note(manifest)
     scale = {
         "apiVersion": ref.kind.api_version,
         "kind": ref.kind.kind,
-        "metadata": {"name": ref.name, "namespace": ref.namespace},
-        "spec": {"replicas": replicas},
+        "metadata": {
+            "name": ref.name,
+            "namespace": ref.namespace,
+            **({} if note is None else {"annotations": {SUSPENDED_REPLICAS_ANNOTATION: note}}),
+        },
+        "spec": {"replicas": manifest["spec"]["replicas"]},
     }
+    version = None if target is None else target.resource_version
+    if live is not None and note is not None and _note(live) is None:
+        version = str(live["metadata"]["resourceVersion"])
     return Apply(
         manifest=scale,
         uid=None if live is None else live["metadata"]["uid"],
         ref=ref,
         manager=SCALE_MANAGER,
-        desired=digest(replicas),
-        resource_version=None if live is None or target is None else target.resource_version,
+        desired=_digest(manifest),
+        resource_version=None if live is None else version,
     )
+
+
+def _digest(manifest: Manifest) -> str:
+    replicas, note = manifest["spec"]["replicas"], _note(manifest)
+    return digest(replicas if note is None else [replicas, note])
+
+
+def _note(manifest: Manifest) -> str | None:
+    annotations = manifest["metadata"].get("annotations") or {}
+    value = annotations.get(SUSPENDED_REPLICAS_ANNOTATION)
+    return None if value is None else str(value)
 
 
 def scaled(snapshot: Snapshot, steps: Iterable[Apply]) -> Iterator[Scaled]:
@@ -97,6 +123,8 @@ def scaled(snapshot: Snapshot, steps: Iterable[Apply]) -> Iterator[Scaled]:
         live = snapshot.live.get(step.ref)
         if step.manager != SCALE_MANAGER or live is None or step.ref.name not in groups:
             continue
+        if snapshot.cluster.spec.suspend or _note(live) is not None:
+            continue  # not the load, but the user
         before, after = live["spec"].get("replicas", 1), step.manifest["spec"]["replicas"]
         if before != after:
             yield Scaled(group=groups[step.ref.name], ref=step.ref, before=before, after=after)

@@ -59,11 +59,10 @@ def failed(deployment: Manifest) -> bool:
 
 def _unfinished(desired: list[Manifest], live: Mapping[ObjectRef, Manifest]) -> Iterator[str]:
     for manifest in desired:
-        ref = ObjectRef.of(manifest)
-        if ref.kind != DEPLOYMENT:
+        ref, group = ObjectRef.of(manifest), manifest["metadata"]["labels"].get(GROUP_LABEL)
+        if ref.kind != DEPLOYMENT or group is None:
             continue
         found = live.get(ref)
-        group = manifest["metadata"]["labels"].get(GROUP_LABEL, ref.name)
         if found is None or template_hash(found) != template_hash(manifest):
             yield f'worker group "{group}" is about to change'
         elif failed(found):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -42,6 +42,15 @@ class Description:
     text: str
 
 
+class Finding(Protocol):
+    """What the linter found, as far as it is counted."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+
+
 class Metrics:
     """The operator's metrics. `clock` gives seconds and is read when metrics are scraped."""
 
@@ -50,6 +59,7 @@ class Metrics:
         self.descriptions: list[Description] = []
         self._clock = clock
         self._watch_events: dict[str, float] = {}
+        self._found: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
         self._add_reconcile()
         self._add_rollouts()
         self._add_workqueue()
@@ -89,6 +99,12 @@ class Metrics:
             "Terminating worker pods that were told of a shortened grace period, by result: told, refused, failed.",
             "result",
         )
+
+        self.warnings = self.gauge(
+            "warnings",
+            "What the linter finds in a CeleryCluster, by rule (see the linter's page) and severity: warning, hint.",
+            "namespace", "cluster", "rule", "severity",
+        )  # fmt: skip
 
     def _add_workqueue(self) -> None:
         self.workqueue_depth = self.gauge("workqueue_depth", "Keys that are due and wait for a worker.", "name")
@@ -145,6 +161,21 @@ class Metrics:
     def observe_deadline(self, result: str) -> None:
         """Count one try to tell a pod of its deadline."""
         self.deadlines_told_total.labels(result).inc()
+
+    def found(self, namespace: str, cluster: str, findings: Iterable[Finding]) -> None:
+        """Show what the linter finds in a CeleryCluster now, in place of what it found before."""
+        counts: dict[tuple[str, str], int] = {}
+        for finding in findings:
+            labels = finding.rule, finding.severity
+            counts[labels] = counts.get(labels, 0) + 1
+        former = self._found.pop((namespace, cluster), {})
+        if counts:
+            self._found[namespace, cluster] = counts
+        for labels in former.keys() - counts.keys():
+            self.warnings.remove(namespace, cluster, *labels)
+        for labels, count in counts.items():
+            if former.get(labels) != count:
+                self.warnings.labels(namespace, cluster, *labels).set(count)
 
     def set_leader(self, name: str, leading: bool) -> None:
         """Say whether this process leads the election called `name`."""

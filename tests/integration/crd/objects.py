@@ -18,7 +18,29 @@ MINIMAL: dict[str, Any] = {
     "env[]": {"name": "A"},
     "imagePullSecrets[]": {"name": "registry"},
     "schedule[]": {"name": "a", "task": "t", "every": "1s"},
-    "urlFrom": {"secretKeyRef": {"name": "s", "key": "k"}},
+    "tolerations[]": {"operator": "Exists"},
+    "topologySpreadConstraints[]": {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"},
+    "hostAliases[]": {"ip": "10.0.0.1", "hostnames": ["a"]},
+    "volumes[]": {"name": "a"},
+    "volumeMounts[]": {"name": "a", "mountPath": "/a"},
+    "initContainers[]": {"name": "a"},
+    "sidecars[]": {"name": "a"},
+    "persistence": {"size": "1Gi", "mountPath": "/a"},
+    "postStart": {"exec": {"command": ["a"]}},
+    "preStop": {"exec": {"command": ["a"]}},
+    "exec": {"command": ["a"]},
+    "httpGet": {"port": 1},
+    "beforeRollout": {"command": ["a"]},
+    **{
+        f"{field}From": {"secretKeyRef": {"name": "s", "key": "k"}}
+        for field in ("url", "username", "password", "ca", "certificate", "key")
+    },
+    **{
+        f"{field}From[]": {"name": "a", "secretKeyRef": {"name": "s", "key": "k"}}
+        for field in ("transportOptions", "config")
+    },
+    "parts": {"scheme": "redis", "host": "h"},
+    "serviceBinding": {"name": "b"},
     "secretKeyRef": {"name": "s", "key": "k"},
     "configMapKeyRef": {"name": "c", "key": "k"},
     "fieldRef": {"fieldPath": "metadata.name"},
@@ -28,6 +50,23 @@ MINIMAL: dict[str, Any] = {
     "fallback": {"replicas": 1},
     "autoscaling": {"minReplicas": 0, "maxReplicas": 1, "targetQueueLength": 1},
     "broker": {"url": "redis://r"},
+    "queues[]": {"name": "q"},
+    "deadLetter": {"exchange": "dead"},
+    "flower": {"auth": {"external": True}},
+    **{
+        field: {"secretKeyRef": {"name": "s", "key": "k"}}
+        for field in ("basicFrom", "clientIdFrom", "clientSecretFrom", "cookieSecretFrom")
+    },
+    "oauth": {
+        "provider": "Google",
+        "emails": ".*",
+        "clientIdFrom": {"secretKeyRef": {"name": "s", "key": "k"}},
+        "clientSecretFrom": {"secretKeyRef": {"name": "s", "key": "k"}},
+        "redirectUri": "https://f",
+    },
+    "ingress": {"host": "f"},
+    "httpRoute": {"parentRefs": [{"name": "g"}]},
+    "parentRefs[]": {"name": "g"},
     "status.workers[]": {"name": "a", "desired": 1, "replicas": 1, "ready": 1},
     "conditions[]": {
         "type": "Ready",
@@ -40,8 +79,12 @@ MINIMAL: dict[str, Any] = {
 """The smallest valid object at a path; the longest matching end of a path wins. Elsewhere it is `{}`."""
 
 EXCLUSIVE = {
+    "spec.workers[].lifecycle.postStart.httpGet": "exec",
+    "spec.workers[].lifecycle.preStop.httpGet": "exec",
     "spec.beat.schedule[].crontab": "every",
     "spec.broker.urlFrom": "url",
+    "spec.broker.parts": "url",
+    "spec.broker.serviceBinding": "url",
     "spec.broker.redis": "url",
 }
 """Fields that can only be set where another one of the minimal object is left out."""

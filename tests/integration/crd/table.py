@@ -7,14 +7,11 @@ from tests.integration.crd.cases import (
     at_most,
     between,
     case,
-    connection,
     count_or_percent,
     duration,
-    entries,
     image,
     labels,
     longest,
-    management,
     one_of,
     pod_annotations,
     pod_template,
@@ -29,6 +26,9 @@ from tests.integration.crd.cases import (
 )
 from tests.integration.crd.objects import minimal
 from tests.integration.crd.table_autoscaling import AUTOSCALING
+from tests.integration.crd.table_children import CHILDREN, of_component
+from tests.integration.crd.table_connections import CONNECTIONS
+from tests.integration.crd.table_pods import PODS, overrides
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
@@ -134,27 +134,6 @@ ENV: list[Case] = [
         found
         for at in ("spec.envFrom[].secretRef", "spec.envFrom[].configMapRef")
         for found in (*required(at, "name"), *text(f"{at}.name", 253))
-    ),
-]
-
-CONNECTIONS: list[Case] = [
-    *connection("spec.broker"),
-    case(
-        "spec.broker",
-        "cel",
-        [{"url": "amqp://h"}, {"urlFrom": SECRET}, {"redis": {}}],
-        [{}, {"url": "amqp://h", "redis": {}}, {"url": "amqp://h", "urlFrom": SECRET}],
-        "set exactly one of url, urlFrom or redis",
-    ),
-    *management("spec.broker.management"),
-    entries("spec.broker.transportOptions", 64, "v"),
-    *connection("spec.resultBackend"),
-    case(
-        "spec.resultBackend",
-        "cel",
-        [{"url": "rpc://"}, {"urlFrom": SECRET}, {"redis": {}}, {"sameAsBroker": True}],
-        [{}, {"sameAsBroker": False}, {"url": "rpc://", "sameAsBroker": True}, {"urlFrom": SECRET, "redis": {}}],
-        "set exactly one of url, urlFrom, redis or sameAsBroker: true",
     ),
 ]
 
@@ -409,4 +388,17 @@ STATUS: list[Case] = [
     case("status.loadTime", "format", ["2026-01-02T03:04:05Z"], ["now", "2026-01-02"]),
 ]
 
-TABLE: tuple[Case, ...] = (*CLUSTER, *ENV, *CONNECTIONS, *WORKERS, *AUTOSCALING, *EXTRA_ARGS, *BEAT, *STATUS)
+TABLE: tuple[Case, ...] = (
+    *CLUSTER,
+    *ENV,
+    *CONNECTIONS,
+    *WORKERS,
+    *AUTOSCALING,
+    *EXTRA_ARGS,
+    *BEAT,
+    *CHILDREN,
+    *of_component(ENV, "spec.flower.env"),
+    *PODS,
+    *overrides([*CLUSTER, *ENV]),
+    *STATUS,
+)

@@ -25,9 +25,13 @@ Rights = dict[str, set[str]]
 """Verbs by resource."""
 
 _KINDS = {kind.kind: kind.plural for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN, EVENT, LEASE, SECRET)}
-_UNUSED_HERE = {f"{PLURAL}/finalizers": {"update"}, "pods": {"patch"}}
-"""Asked for by an admission plugin that the test's API server may not have; and needed where pods run, as the
-end-to-end tests of autoscaling have them."""
+_UNUSED_HERE = {
+    f"{PLURAL}/finalizers": {"update"},
+    "pods": {"patch"},
+    **{kind.plural: {"get", "watch", "create", "patch", "delete"} for kind in kinds.OPTIONAL},
+}
+"""Asked for by an admission plugin that the test's API server may not have; needed where pods run, as the end-to-end
+tests of autoscaling have them; and for kinds whose CRDs nobody has installed."""
 _VERBS = {"get": {"get"}, "list": {"list"}, "create": {"create"}, "delete": {"delete"}, "patch": {"patch"}}
 
 
@@ -129,13 +133,16 @@ async def _a_life(kubectl: Kubectl) -> None:
         "broker": {"redis": {"storage": {"size": "1Mi"}}},
         "workers": [{"name": "one", "replicas": 0}, {"name": "two", "replicas": 2}],
         "beat": {"storage": {"size": "1Mi"}},
+        "flower": {"replicas": 0, "auth": {"external": True}, "ingress": {"host": "flower.invalid"}},
+        "networkPolicy": {},
     }
     await _apply(kubectl, spec)
     owner = json.loads(kubectl("get", "celerycluster", "life", "-o", "json"))["metadata"]
     kubectl("create", "-f", "-", stdin=json.dumps(_outdated_runtime(owner["uid"], owner["namespace"])))
     for paused in (True, None, True, None):
         await _apply(kubectl, {**spec, "paused": paused})
-    for change in ({"workers": spec["workers"][:1]}, {"beat": None}, {"broker": {"url": "redis://none.invalid/0"}}):
+    without = ({"workers": spec["workers"][:1]}, {"beat": None}, {"flower": None}, {"networkPolicy": None})
+    for change in (*without, {"broker": {"url": "redis://none.invalid/0"}}):
         spec |= change
         await _apply(kubectl, spec)
     await _apply(kubectl, {**spec, "serviceAccountName": "default"})
@@ -144,11 +151,25 @@ async def _a_life(kubectl: Kubectl) -> None:
         return kubectl(
             "get",
             "statefulsets,services,persistentvolumeclaims,secrets,serviceaccounts,deployments,configmaps,"
-            "poddisruptionbudgets",
+            "poddisruptionbudgets,ingresses,networkpolicies",
             *("-l", "celery-operator.dev/cluster=life", "-o", "name"),
         )
 
     await eventually(left, lambda names: len(names.split()) == 2, within=30)
+    await _a_hook_that_fails(kubectl, {**spec, "serviceAccountName": "default"})
+
+
+async def _a_hook_that_fails(kubectl: Kubectl, spec: dict[str, Any]) -> None:
+    """Its Job is made, and replaced after an edit of the spec."""
+
+    async def jobs() -> str:
+        path = "jsonpath={.items[*].status.conditions[?(@.type=='Failed')].status}"
+        return kubectl("get", "jobs", "-l", "celery-operator.dev/cluster=life", "-o", path)
+
+    hooked = {**spec, "hooks": {"beforeRollout": {"command": ["true"], "timeout": "1s"}}}
+    await _apply(kubectl, hooked)
+    await eventually(jobs, lambda failed: failed == "True", within=30)
+    await _apply(kubectl, {**hooked, "podLabels": {"try": "again"}})
 
 
 async def _apply(kubectl: Kubectl, spec: dict[str, Any]) -> None:

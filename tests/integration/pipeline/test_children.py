@@ -18,7 +18,10 @@ from tests.integration.operator_process import OperatorProcess
 from tests.integration.pipeline.conftest import World, condition
 from tests.integration.waiting import eventually
 
-CONDITIONS = {"Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive", "Paused"}
+CONDITIONS = {
+    *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive"),
+    *("FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
+}
 
 
 async def test_every_child_exists_and_belongs_to_the_cluster(world: World, operator: OperatorProcess) -> None:

@@ -98,14 +98,31 @@ def test_a_model_without_fields_is_written_as_the_api_server_gives_it_back() -> 
 
 def test_lists_of_named_things_merge_by_name() -> None:
     keyed = {path for path, field in _fields(_root()) if field.get("x-kubernetes-list-map-keys") == ["name"]}
+    shared = ("env", "imagePullSecrets", "initContainers", "sidecars", "volumes")
     assert keyed == {
-        "spec.workers", "spec.env", "spec.imagePullSecrets", "spec.beat.schedule", "status.workers",
+        "spec.workers", "spec.queues", "spec.beat.schedule", "status.workers", "spec.configFrom",
+        "spec.broker.transportOptionsFrom", "spec.resultBackend.transportOptionsFrom",
+        "spec.flower.env", "spec.flower.imagePullSecrets",
+        *(f"{level}.{field}" for level in ("spec", "spec.workers[]", "spec.beat") for field in shared),
     }  # fmt: skip
+
+
+def test_other_lists_merge_by_what_tells_their_items_apart() -> None:
+    keys = {path: field.get("x-kubernetes-list-map-keys") for path, field in _fields(_root())}
+    for level in ("spec", "spec.workers[]", "spec.beat"):
+        assert keys[f"{level}.hostAliases"] == ["ip"]
+        assert keys[f"{level}.volumeMounts"] == ["mountPath"]
+
+
+def test_what_is_free_form_beside_a_name_is_kept() -> None:
+    fields = dict(_fields(_root()))
+    for name in ("volumes", "initContainers", "sidecars"):
+        assert fields[f"spec.{name}"]["items"]["x-kubernetes-preserve-unknown-fields"] is True
 
 
 def test_metadata_of_pod_templates_is_spelt_out_or_it_would_be_pruned() -> None:
     templates = [field for path, field in _fields(_root()) if path.endswith("podTemplate.metadata")]
-    assert len(templates) == 3
+    assert len(templates) == 4
     assert all(set(field["properties"]) == {"labels", "annotations"} for field in templates)
 
 

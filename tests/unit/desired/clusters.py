@@ -168,4 +168,30 @@ BIG: Json = {
         "resources": {"requests": {"cpu": "50m"}},
         "podTemplate": {"spec": {"priorityClassName": "beat"}},
     },
+    "queues": [
+        {"name": "default", "type": "quorum", "arguments": {"x-delivery-limit": 10}},
+        {
+            "name": "reports",
+            "exchange": "shop",
+            "exchangeType": "topic",
+            "routingKey": "shop.reports",
+            "maxPriority": 10,
+            "deadLetter": {"exchange": "dead", "routingKey": "reports"},
+        },
+    ],
+    "flower": {
+        "auth": {"basicFrom": {"secretKeyRef": {"name": "shop-flower", "key": "auth"}}},
+        "urlPrefix": "flower",
+        "ingress": {"host": "flower.example.com", "className": "nginx", "tlsSecretName": "flower-tls"},
+        "httpRoute": {"parentRefs": [{"name": "edge", "namespace": "gateways"}], "hostnames": ["flower.example.com"]},
+        "persistence": {"size": "1Gi"},
+        "extraArgs": ["--max_tasks=10000"],
+        "resources": {"limits": {"memory": "256Mi"}},
+    },
+    "client": {},
+    "monitoring": {"podMonitor": {"interval": "15s", "labels": {"release": "prometheus"}}},
+    "networkPolicy": {
+        "brokerPorts": [5672],
+        "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"protocol": "TCP", "port": 5432}]}],
+    },
 }

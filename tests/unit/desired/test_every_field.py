@@ -12,7 +12,9 @@ from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.api.model import ApiModel
 from celery_operator.desired import children
 from celery_operator.desired.digest import digest
+from tests.unit.desired import fields_of_children, pod_fields
 from tests.unit.desired.clusters import WITH_REDIS, cluster
+from tests.unit.desired.connection_fields import CONNECTION_ROWS
 
 Json = dict[str, Any]
 
@@ -210,13 +212,16 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "podLabels": ({}, {"podLabels": {"a": "b"}}),
     "podAnnotations": ({}, {"podAnnotations": {"a": "b"}}),
     **template("podTemplate", cluster_level),
+    **pod_fields.pods("", cluster_level),
+    **pod_fields.spreading("", cluster_level),
+    **pod_fields.spreading("workers[].", group),
+    **pod_fields.overrides("workers[].", group),
+    **pod_fields.worker("workers[].", group),
+    **pod_fields.overrides("beat.", beat),
     "broker": ({}, BROKER),
     **url_from("broker"),
     **managed_redis("broker"),
-    "broker.transportOptions": (
-        {},
-        {"broker": {"url": "redis://r", "transportOptions": {"global_keyprefix": "shop:"}}},
-    ),
+    **CONNECTION_ROWS,
     "resultBackend": ({}, BACKEND),
     **url_from("resultBackend"),
     **managed_redis("resultBackend"),
@@ -267,11 +272,14 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "beat.logLevel": (beat(), beat(logLevel="DEBUG")),
     **resources("beat.resources", beat),
     **template("beat.podTemplate", beat),
+    **{path: (row.without, row.with_it) for path, row in fields_of_children.ROWS.items()},
 }
 """By field: a spec without it and one with it (or with another value of it)."""
 
 WITHOUT_CHILDREN = {
+    **fields_of_children.WITHOUT_CHILDREN,
     "paused": "stops every write: tested with the plan",
+    **pod_fields.WITHOUT_CHILDREN,
     **dict.fromkeys(AT_RUN_TIME, "decides at run time: tested with the policy"),
     **dict.fromkeys(MANAGEMENT, "the operator alone asks there: tested with the readers"),
 }

@@ -20,6 +20,9 @@ GOLDEN = [
     (names.worker, ("quickstart", "default"), "quickstart-worker-default"),
     (names.beat, ("shop",), "shop-beat"),
     (names.redis, ("shop",), "shop-redis"),
+    (names.flower, ("shop",), "shop-flower"),
+    (names.client, ("shop",), "shop-client"),
+    (names.network_policy, ("shop", "worker"), "shop-worker"),
     (names.runtime, ("shop", "0123456789"), "shop-runtime-0123456789"),
     (names.service_account, ("shop",), "shop-celery"),
     (names.node, ("web", "shop-worker-web-5d9c-x2x"), "web@shop-worker-web-5d9c-x2x"),
@@ -49,7 +52,7 @@ clusters = words.map(lambda text: text[:MAX_NAME_LENGTH].rstrip("-"))
 groups = words.map(lambda text: text[:63].rstrip("-"))
 identities = st.one_of(
     st.tuples(clusters, st.just("worker"), groups),
-    st.tuples(clusters, st.sampled_from(["beat", "redis"]), st.just("")),
+    st.tuples(clusters, st.sampled_from(["beat", "flower", "redis"]), st.just("")),
 )
 Identity = tuple[str, str, str]
 
@@ -58,7 +61,7 @@ def name_of(identity: Identity) -> str:
     cluster, component, group = identity
     if component == "worker":
         return names.worker(cluster, group)
-    return names.beat(cluster) if component == "beat" else names.redis(cluster)
+    return {"beat": names.beat, "flower": names.flower, "redis": names.redis}[component](cluster)
 
 
 @given(st.lists(identities, min_size=2, max_size=20, unique=True))
@@ -79,7 +82,7 @@ def test_names_are_dns_labels(identity: Identity) -> None:
 @given(identities)
 @example(("w" * 33 + "-worker", "beat", ""))
 def test_a_stateful_sets_revision_fits_into_a_label(identity: Identity) -> None:
-    if identity[1] != "worker":
+    if identity[1] in ("beat", "redis"):
         assert len(name_of(identity)) + REVISION_SUFFIX <= 63
 
 

@@ -101,3 +101,56 @@ def test_somebody_elses_change_beside_it_makes_nothing_follow() -> None:
     world.objects[ref(DEPLOYMENT, "shop-worker-web")]["metadata"]["labels"]["team"] = "a"
     world.settle(cluster(fleet(1, 1)))
     assert mingle(world, "web") == "off"
+
+
+# How pods are spread where nobody says it
+
+
+def spread(world: World, group: str) -> Any:
+    return template(world, group)["spec"].get("topologySpreadConstraints")
+
+
+def before_the_default(world: World) -> None:
+    """As an operator left it that knew no default."""
+    for group in ("web", "mail"):
+        template(world, group)["spec"].pop("topologySpreadConstraints")
+    world.applied.clear()
+
+
+def test_an_operator_that_learns_to_spread_replaces_no_pod() -> None:
+    world = settled(fleet(1, 1))
+    before_the_default(world)
+    world.settle(cluster(fleet(1, 1)))
+    assert (spread(world, "web"), spread(world, "mail")) == (None, None)
+    world.settle(cluster(fleet(1, 1, logLevel="DEBUG")))
+    assert spread(world, "web")[0]["topologyKey"] == "kubernetes.io/hostname"
+    assert spread(world, "mail") is None
+    assert world.plan(cluster(fleet(1, 1, logLevel="DEBUG"))).is_empty
+
+
+def test_whoever_removes_the_default_gets_it_back() -> None:
+    world = settled(fleet(1, 1))
+    template(world, "web")["spec"].pop("topologySpreadConstraints")
+    world.settle(cluster(fleet(1, 1)))
+    assert spread(world, "web") is not None
+
+
+OVER_ZONES: Json = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+
+
+def test_a_spread_that_the_user_says_is_done_at_once() -> None:
+    world = settled(fleet(1, 1))
+    world.settle(cluster(fleet(1, 1, topologySpreadConstraints=[OVER_ZONES])))
+    assert [each["topologyKey"] for each in spread(world, "web")] == ["zone"]
+    world.settle(cluster(fleet(1, 1)))
+    assert [each["topologyKey"] for each in spread(world, "web")] == ["kubernetes.io/hostname"]
+
+
+def test_who_wanted_none_and_says_nothing_any_more_waits_for_the_next_roll() -> None:
+    world = settled(fleet(1, 1))
+    world.settle(cluster(fleet(1, 1, topologySpreadConstraints=[])))
+    assert spread(world, "web") is None
+    world.settle(cluster(fleet(1, 1)))
+    assert spread(world, "web") is None
+    world.settle(cluster(fleet(1, 1, logLevel="DEBUG")))
+    assert spread(world, "web") is not None

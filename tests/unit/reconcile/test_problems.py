@@ -11,6 +11,7 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.reconcile import problems
 from tests.unit.desired.clusters import BIG, QUICKSTART, cluster
 from tests.unit.install.files import SAMPLES, objects, of_kind
+from tests.unit.lint.found import messages
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ def test_samples_have_no_problem_and_production_not_even_a_warning(path: Path) -
         sample = CeleryCluster.model_validate(manifest)
         assert problems.find(sample) == ()
         if path.stem == "production":
-            assert problems.warnings(sample) == ()
+            assert messages(sample) == ()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ SILENT: Json = {"podSecurity": "Compatible"}
     ],
 )
 def test_a_warning_says_what_may_hurt(spec: Json, warning: str) -> None:
-    (found,) = problems.warnings(cluster(spec))
+    (found,) = messages(cluster(spec))
     assert found.startswith(warning)
     assert "hunter2" not in found
 
@@ -105,4 +106,4 @@ def test_a_warning_says_what_may_hurt(spec: Json, warning: str) -> None:
     ],
 )
 def test_nothing_is_warned_of_in_vain(spec: Json) -> None:
-    assert problems.warnings(cluster(spec)) == ()
+    assert messages(cluster(spec)) == ()

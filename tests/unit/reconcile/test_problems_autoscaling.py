@@ -8,6 +8,7 @@ import pytest
 
 from celery_operator.reconcile import problems
 from tests.unit.desired.clusters import cluster
+from tests.unit.lint.found import messages
 
 Json = dict[str, Any]
 LENGTH: Json = {"minReplicas": 0, "maxReplicas": 3, "targetQueueLength": 10}
@@ -66,7 +67,7 @@ def test_transport_options_stand_in_one_place(name: str) -> None:
     ],
 )
 def test_a_warning_says_what_may_hurt(spec: Json, warning: str) -> None:
-    (found,) = problems.warnings(cluster(spec))
+    (found,) = messages(cluster(spec))
     assert warning in found
     assert "hunter2" not in found
 
@@ -88,4 +89,4 @@ def test_a_warning_says_what_may_hurt(spec: Json, warning: str) -> None:
 )
 def test_nothing_is_warned_of_in_vain(spec: Json) -> None:
     assert problems.find(cluster(spec)) == ()
-    assert problems.warnings(cluster(spec)) == ()
+    assert messages(cluster(spec)) == ()

@@ -8,6 +8,7 @@ import pytest
 
 from celery_operator.reconcile import problems
 from tests.unit.desired.clusters import cluster
+from tests.unit.lint.found import messages
 
 Json = dict[str, Any]
 SILENT: Json = {"podSecurity": "Compatible"}
@@ -56,7 +57,7 @@ def test_a_setting_that_a_field_decides_is_refused(setting: str, field: str) -> 
 def test_a_setting_that_refines_the_delivery_stays_the_users(setting: str) -> None:
     spec = {**SILENT, "taskDelivery": "AtLeastOnce", "config": {setting: False}}
     assert problems.find(cluster(spec)) == ()
-    assert problems.warnings(cluster(spec)) == ()
+    assert messages(cluster(spec)) == ()
 
 
 def env(name: str) -> Json:
@@ -88,7 +89,7 @@ def test_a_variable_that_celery_would_read_as_an_option_is_refused(name: str, ad
 )
 def test_other_variables_are_the_applications_business(name: str) -> None:
     assert problems.find(cluster(env(name))) == ()
-    assert problems.warnings(cluster(env(name))) == ()
+    assert messages(cluster(env(name))) == ()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_other_variables_are_the_applications_business(name: str) -> None:
 )
 def test_a_variable_with_an_everyday_name_is_only_warned_of(name: str, says: str) -> None:
     assert problems.find(cluster(env(name))) == ()
-    (warning,) = problems.warnings(cluster(env(name)))
+    (warning,) = messages(cluster(env(name)))
     assert warning.startswith(f"spec.env[{name}] {says}")
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from celery_operator.reconcile import problems, task_times
+from celery_operator.lint.rules.grace_period_too_short import undisturbed
+from celery_operator.reconcile import problems
 from celery_operator.runtime import shutdown
 from celery_operator.runtime.table import KILLABLE_POOLS
 from tests.unit.desired.clusters import cluster
+from tests.unit.lint.found import messages
 
 Json = dict[str, Any]
 LATE: Json = {"podSecurity": "Compatible", "taskDelivery": "AtLeastOnce"}
@@ -97,7 +99,7 @@ def test_what_cannot_work_is_refused(spec: Json, problem: str) -> None:
 )
 def test_what_works_is_neither_refused_nor_warned_of(spec: Json) -> None:
     assert problems.find(cluster({**EARLY, **spec})) == ()
-    assert problems.warnings(cluster({**EARLY, **spec})) == ()
+    assert messages(cluster({**EARLY, **spec})) == ()
 
 
 OTHER_POOLS = ("threads", "gevent", "eventlet", "solo", "custom")
@@ -148,37 +150,37 @@ SHORT = {"gracePeriod": "1m"}
 )
 def test_what_may_hurt_is_warned_of(spec: Json, warning: str) -> None:
     assert problems.find(cluster(spec)) == ()
-    (found,) = problems.warnings(cluster(spec))
+    (found,) = messages(cluster(spec))
     assert warning in found
 
 
 @pytest.mark.parametrize("grace", [1, 10, 12, 16, 60, 61, 3630])
 def test_the_runtime_gives_tasks_back_when_this_says_so(grace: int) -> None:
-    assert task_times.undisturbed(grace, "prefork") == grace - shutdown.margin(grace)
+    assert undisturbed(grace, "prefork") == grace - shutdown.margin(grace)
     for pool in OTHER_POOLS:
         assert pool not in KILLABLE_POOLS
-        assert task_times.undisturbed(grace, pool) == grace - shutdown.LAST_SECONDS
+        assert undisturbed(grace, pool) == grace - shutdown.LAST_SECONDS
 
 
 def test_a_task_needs_the_time_before_others_are_given_back() -> None:
     long = {**LATE, "maxTaskDuration": "10m"}
-    assert problems.warnings(cluster({**long, **group(shutdown={"gracePeriod": "615s"})})) == ()
-    (found,) = problems.warnings(cluster({**long, **group(shutdown={"gracePeriod": "614s"})}))
+    assert messages(cluster({**long, **group(shutdown={"gracePeriod": "615s"})})) == ()
+    (found,) = messages(cluster({**long, **group(shutdown={"gracePeriod": "614s"})}))
     assert "614 s is too short for the longest task (600 s and 15 s to give tasks back)" in found
 
 
 @pytest.mark.parametrize("pool", OTHER_POOLS)
 def test_a_pool_that_cannot_end_single_tasks_lets_them_go_on_for_longer(pool: str) -> None:
     long = {**LATE, "maxTaskDuration": "10m"}
-    assert problems.warnings(cluster({**long, **group(shutdown={"gracePeriod": "602s"}, pool=pool)})) == ()
-    (found,) = problems.warnings(cluster({**long, **group(shutdown={"gracePeriod": "601s"}, pool=pool)}))
+    assert messages(cluster({**long, **group(shutdown={"gracePeriod": "602s"}, pool=pool)})) == ()
+    (found,) = messages(cluster({**long, **group(shutdown={"gracePeriod": "601s"}, pool=pool)}))
     assert "601 s is too short for the longest task (600 s and 2 s to give tasks back)" in found
 
 
 def test_short_shutdowns_that_requeue_on_purpose_are_nothing_to_warn_of() -> None:
-    assert problems.warnings(cluster({**LATE, **CUT, **group(shutdown={"mode": "Requeue"})})) == ()
+    assert messages(cluster({**LATE, **CUT, **group(shutdown={"mode": "Requeue"})})) == ()
 
 
 def test_a_visibility_timeout_on_rabbitmq_says_nothing_about_redis() -> None:
     spec = {**EARLY, "broker": {"url": "amqp://rabbit"}}
-    assert problems.warnings(cluster({**spec, "config": {"broker_transport_options": {"visibility_timeout": 1}}})) == ()
+    assert messages(cluster({**spec, "config": {"broker_transport_options": {"visibility_timeout": 1}}})) == ()

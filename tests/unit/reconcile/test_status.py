@@ -201,7 +201,7 @@ def test_every_condition_is_there_after_the_first_pass() -> None:
     status, _ = building.build(view(), {}, NOW)
     assert list(conditions(status)) == [
         *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning"),
-        *("AutoscalingActive", "Paused"),
+        *("AutoscalingActive", "FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
     ]
     for condition in status["conditions"]:
         assert condition["observedGeneration"] == 3

@@ -19,7 +19,7 @@ def test_the_application_goes_before_the_component(app: list[str]) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [[], ["flower", "-A", "x"], ["worker"], ["worker", "-A"]])
+@pytest.mark.parametrize("arguments", [[], ["shell", "-A", "x"], ["worker"], ["worker", "-A"]])
 def test_anything_else_is_refused(arguments: list[str]) -> None:
     with pytest.raises(StartError):
         commandline.parse(arguments)

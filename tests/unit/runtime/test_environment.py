@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from celery_operator.runtime import environment
 from celery_operator.runtime.failures import StartError
 
 REDIS = {"scheme": "redis", "host": "quickstart-redis", "port": 6379, "database": "0"}
-
-
-@pytest.mark.parametrize(
-    ("parts", "username", "password", "url"),
-    [
-        (REDIS, "", "", "redis://quickstart-redis:6379/0"),
-        (REDIS, "", "p@ss:w/0%", "redis://:p%40ss%3Aw%2F0%25@quickstart-redis:6379/0"),
-        (REDIS, "me", "x", "redis://me:x@quickstart-redis:6379/0"),
-        ({"scheme": "amqp", "host": "r", "port": 5672, "database": "/"}, "u", "p", "amqp://u:p@r:5672/%2F"),
-        ({"scheme": "amqp", "host": "r", "vhost": "a/b"}, "u", "p", "amqp://u:p@r/a%2Fb"),
-        ({"scheme": "redis", "host": "fd00::1", "port": 6379}, "", "", "redis://[fd00::1]:6379"),
-    ],
-)
-def test_addresses_are_composed(parts: dict[str, Any], username: str, password: str, url: str) -> None:
-    assert environment.compose(parts, username, password) == url
-
-
-@given(username=st.text(min_size=1), password=st.text(min_size=1))
-def test_no_password_changes_the_address(username: str, password: str) -> None:
-    split = urlsplit(environment.compose(REDIS, username, password))
-    assert split.hostname == "quickstart-redis"
-    assert split.port == 6379
-    assert unquote(split.username or "") == username
-    assert unquote(split.password or "") == password
 
 
 def settings(**more: Any) -> str:

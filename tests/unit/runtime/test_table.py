@@ -110,13 +110,13 @@ def test_requeue_is_refused_where_celery_or_the_pool_cannot(celery: str, pool: s
     assert refused.value.reason == "ConfigInvalid"
 
 
-def test_every_row_is_chosen_by_some_worker_or_beat() -> None:
-    """A row that no container can get is a mistake in its columns."""
+def test_every_row_is_chosen_by_some_process() -> None:
+    """A row that no process can get is a mistake in its columns."""
     cells = product(
         ("5.3.6", "5.7.0"),
         ("AtMostOnce", "AtLeastOnce"),
         ("redis://r/0", "rediss://r/0", "amqp://r//"),
-        ("worker", "beat"),
+        ("worker", "beat", "client"),
     )
     chosen: set[str] = set()
     for celery, delivery, broker, component in cells:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from prometheus_client import generate_latest
 
 from celery_operator.telemetry.metrics import PREFIX, Metrics, document
@@ -86,3 +88,24 @@ def test_the_document_names_every_metric_that_is_exposed() -> None:
 
 def test_the_process_is_measured_too() -> None:
     assert any(line.startswith("process_resident_memory_bytes") for line in exposed(Metrics()))
+
+
+@dataclass(frozen=True)
+class Found:
+    rule: str
+    severity: str = "warning"
+
+
+def test_what_the_linter_finds_is_counted_until_it_is_gone() -> None:
+    metrics = Metrics()
+    metrics.found("team", "shop", [Found("a"), Found("a"), Found("b", "hint")])
+    metrics.found("team", "other", [Found("a")])
+    shop = 'celery_operator_warnings{cluster="shop",namespace="team",rule="a",severity="warning"}'
+    other = 'celery_operator_warnings{cluster="other",namespace="team",rule="a",severity="warning"} 1.0'
+    hint = 'celery_operator_warnings{cluster="shop",namespace="team",rule="b",severity="hint"} 1.0'
+    assert {f"{shop} 2.0", hint, other} <= set(exposed(metrics))
+    metrics.found("team", "shop", [Found("a")])
+    assert {f"{shop} 1.0", other} <= set(exposed(metrics))
+    assert hint not in exposed(metrics)
+    metrics.found("team", "shop", ())
+    assert [line for line in exposed(metrics) if line.startswith("celery_operator_warnings{")] == [other]

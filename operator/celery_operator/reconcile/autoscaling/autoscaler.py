@@ -30,6 +30,7 @@ from celery_operator.reconcile.autoscaling import observation, policy, queues
 from celery_operator.reconcile.autoscaling.group import Group, Look, Outcome
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.lint_facts import NO_FACTS, Facts, facts_of
 from celery_operator.reconcile.status import load
 
 _LOG = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class _Cluster:
     told_at: float = 0.0
     """When the last pass was asked for, and ``told`` is what it could tell, by group."""
     told: dict[str, dict[str, int]] = field(default_factory=dict)
+    facts: Facts = NO_FACTS
+    facts_at: float = float("-inf")
     resolve: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -156,6 +159,11 @@ class Autoscaler:
         known = self._clusters.get(key)
         return {} if known is None else dict(known.views)
 
+    def facts(self, key: ClusterKey) -> Facts:
+        """What the linter may know of workers and broker, at most TELL_PERIOD old; empty where nobody looks."""
+        known = self._clusters.get(key)
+        return NO_FACTS if known is None else known.facts
+
     def knows(self, key: ClusterKey, group: str | None = None) -> bool:
         """Whether the cluster, or this group of it, is looked at, though perhaps not yet."""
         known = self._clusters.get(key)
@@ -236,6 +244,10 @@ class Autoscaler:
         changed = False
         for group in _watched(known.model):
             changed = self._look_at(key, known, group, pods, around) or changed
+        if around.now - known.facts_at >= TELL_PERIOD:
+            known.facts_at, former = around.now, known.facts
+            known.facts = facts_of(known.address, around, pods)
+            changed = changed or known.facts != former
         if known.address is not None:
             self._hub.use(key, self._wish(key, known, known.address))
         if _refused(around.reading):
@@ -266,7 +278,7 @@ class Autoscaler:
         look = Look(
             group=group.name,
             queues=queues.of(known.model, group),
-            policy=policy.policy(group),
+            policy=None if known.model.spec.suspend else policy.policy(group),
             slots=queues.slots(group, around, pods.get(group.name, ())),
             prior=policy.prior(group),
             deployment=deployment,
@@ -274,6 +286,7 @@ class Autoscaler:
             sharing=queues.sharing(known.model, group, known.views),
             around=around,
             dry_run=policy.dry_run(group),
+            suspended=bool(known.model.spec.suspend),
         )
         outcome = memory.look(look)
         self._carry_out(key, group.name, outcome, around.held)

@@ -37,6 +37,8 @@ def load_document(view: GroupView, now: float) -> dict[str, Any]:
     load, found, decision = view.load, demand_of(view), view.decision
     workers = () if load is None else load.workers
     want = decision.want if decision is not None else None if found is None else found.want
+    if view.suspended:
+        want = 0  # or a scaler that asks here would start pods that are to stay away
     return {
         "desired": view.replicas if decision is None else decision.desired,
         "want": want,

@@ -54,6 +54,7 @@ class Look:
     sharing: Sharing
     around: Surroundings
     dry_run: bool = False
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class Group:
             service_seconds=self.history.service_time.seconds,
             startup_seconds=self.history.startup,
             dry_run=look.dry_run,
+            suspended=look.suspended,
         )
         if look.policy is None:
             return self._leave_alone(look, view)

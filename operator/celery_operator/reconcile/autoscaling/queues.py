@@ -7,6 +7,7 @@ from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import queues
 from celery_operator.kube.objects import Manifest
 from celery_operator.reconcile.autoscaling import policy
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
@@ -19,9 +20,9 @@ _SETTINGS: Final = ("task_default_queue", "CELERY_DEFAULT_QUEUE", "CELERY_TASK_D
 
 
 def of(cluster: CeleryCluster, group: WorkerGroup) -> tuple[str, ...]:
-    """The queues that the group consumes; Celery's default one where none is named."""
-    if group.queues:
-        return tuple(group.queues)
+    """The queues that the group consumes: those it names, else all that are declared, else Celery's default one."""
+    if group.queues or cluster.spec.queues:
+        return tuple(group.queues or queues.names(cluster.spec))
     config = cluster.spec.config or {}
     return (next((str(config[name]) for name in _SETTINGS if name in config), _DEFAULT_QUEUE),)
 

@@ -29,3 +29,5 @@ class GroupView:
     """Measured seconds from asking for a pod until it consumes."""
     dry_run: bool = False
     """The decision is shown and not carried out."""
+    suspended: bool = False
+    """No pods are wanted, whatever waits."""

@@ -25,6 +25,8 @@ def evaluate(view: StatusView) -> Verdict:
         return Verdict(status="False", reason=NOT_CONFIGURED, message=message)
     if view.cluster.spec.paused:
         return Verdict(status="False", reason="Paused", message=f"spec.paused is set: {_HELD}")
+    if view.cluster.spec.suspend:
+        return Verdict(status="False", reason="Suspended", message=f"spec.suspend is set: {_HELD} at zero")
     seen = [(group, view.autoscaling.get(group.name)) for group in groups]
     blind = [found for _, found in seen if found is not None and _is_blind(found, view.now_monotonic)]
     if blind:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from celery_operator.desired import beat_statefulset, names
-from celery_operator.reconcile.status import single_pod
+from celery_operator.reconcile.status import single_pod, suspended
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
 WAITING: Final = "WaitingForWorkers"
@@ -19,6 +19,8 @@ def evaluate(view: StatusView) -> Verdict:
     cluster = view.cluster
     if cluster.spec.beat is None:
         return Verdict(status="Unknown", reason="NotConfigured", message="spec.beat is not set")
+    if suspended.in_force(view):
+        return Verdict(status="False", reason=suspended.REASON, message=suspended.MESSAGE)
     verdict = single_pod.evaluate(view, names.beat(cluster.metadata.name), beat_statefulset.COMPONENT, "beat")
     if not view.waits_for:
         return verdict

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from celery_operator.reconcile import problems
 from celery_operator.reconcile.status import (
     autoscaling_active,
     beat_running,
     broker_reachable,
+    flower_available,
     load,
+    no_warnings,
     paused,
     ready,
     spec_valid,
+    suspended,
     workers,
     workers_available,
 )
@@ -31,7 +33,10 @@ CONDITIONS: Final[dict[str, Evaluate]] = {
     "WorkersAvailable": workers_available.evaluate,
     "BeatRunning": beat_running.evaluate,
     "AutoscalingActive": autoscaling_active.evaluate,
+    "FlowerAvailable": flower_available.evaluate,
+    "NoWarnings": no_warnings.evaluate,
     "Paused": paused.evaluate,
+    "Suspended": suspended.evaluate,
 }
 
 
@@ -68,7 +73,7 @@ def build(view: StatusView, previous: dict[str, Any], now: datetime) -> tuple[di
             }
             for group in groups
         ],
-        "warnings": list(problems.warnings(view.cluster)),
+        "warnings": no_warnings.lines(view.findings),
         "summary": {
             "workers": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
             "beat": _beat_word(verdicts["BeatRunning"]),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from celery_operator.desired import connections, managed_redis, names
-from celery_operator.reconcile.status import beat_running, single_pod, workers_available
+from celery_operator.desired import connections, hook_job, managed_redis, names
+from celery_operator.desired.metadata import COMPONENT_LABEL
+from celery_operator.reconcile.hooks import Wait
+from celery_operator.reconcile.status import beat_running, pod_trouble, single_pod, suspended, workers_available
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
 
@@ -29,7 +31,18 @@ def _not_applied(view: StatusView) -> Verdict | None:
         return Verdict(status="False", reason="Paused", message=message)
     if view.failure is not None:
         return Verdict(status="False", reason="ApplyFailed", message=view.failure, warning=True)
-    return None
+    if view.cluster.spec.suspend:
+        return Verdict(status="False", reason=suspended.REASON, message=suspended.MESSAGE)
+    return None if view.hook is None else _waits(view, view.hook)
+
+
+def _waits(view: StatusView, hook: Wait) -> Verdict:
+    """For what new pod templates wait, and what keeps it from getting anywhere."""
+    of_hook = {COMPONENT_LABEL: hook_job.COMPONENT}.items()
+    pods = (pod for pod in view.pods if of_hook <= (pod["metadata"].get("labels") or {}).items())
+    trouble = None if hook.failed else pod_trouble.find(pods)
+    message = hook.message if trouble is None else f"{hook.message}: {trouble.message}"
+    return Verdict(status="False", reason=hook.reason, message=message, warning=hook.failed or trouble is not None)
 
 
 def _not_running(view: StatusView) -> Verdict | None:

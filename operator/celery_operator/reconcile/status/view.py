@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.kube.objects import Kind, Manifest, ObjectRef
+from celery_operator.lint.rule import Finding
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.hooks import Wait
 from celery_operator.reconcile.plan import Blocked
 
 
@@ -39,10 +41,16 @@ class StatusView:
     """What a change of beat waits for, in words; empty where none waits."""
     held: bool = False
     """Changes of the spec wait, because the cluster is paused."""
+    hook: Wait | None = None
+    """What new pod templates wait for, besides other workloads."""
     failure: str | None = None
     """What the API server answered to a write that may succeed later."""
     autoscaling: Mapping[str, GroupView] = field(default_factory=dict)
     """What is known of the load, by group; without those whose load nobody looks at."""
+    findings: tuple[Finding, ...] = ()
+    """Of the linter, warnings first."""
+    missing_kinds: frozenset[Kind] = frozenset()
+    """Kinds of children that this Kubernetes does not serve."""
     now_monotonic: float = 0.0
     """Seconds of the clock of `autoscaling`."""
     seen_generation: int | None = None

@@ -9,7 +9,7 @@ from celery_operator.desired import names, worker_deployment
 from celery_operator.desired.metadata import COMPONENT_LABEL, GROUP_LABEL
 from celery_operator.kube.objects import DEPLOYMENT, ObjectRef
 from celery_operator.reconcile import rollout
-from celery_operator.reconcile.status import pod_trouble
+from celery_operator.reconcile.status import pod_trouble, suspended
 from celery_operator.reconcile.status.pod_trouble import Trouble
 from celery_operator.reconcile.status.view import StatusView
 
@@ -68,6 +68,8 @@ def observe(view: StatusView) -> list[ObservedGroup]:
         live = view.live.get(ObjectRef(kind=DEPLOYMENT, namespace=cluster.metadata.namespace, name=name)) or {}
         status, metadata = live.get("status") or {}, live.get("metadata") or {}
         scales, replicas = not worker_deployment.owns_replicas(group), (live.get("spec") or {}).get("replicas")
+        at_zero = suspended.in_force(view)
+        wanted = 0 if at_zero else worker_deployment.initial_replicas(group)
         observed = status.get("observedGeneration") == metadata.get("generation")
         current = bool(live) and (observed or (scales and _only_scaled(view)))
         pods = (
@@ -79,7 +81,7 @@ def observe(view: StatusView) -> list[ObservedGroup]:
         out.append(
             ObservedGroup(
                 name=group.name,
-                desired=replicas if scales and replicas is not None else worker_deployment.initial_replicas(group),
+                desired=replicas if scales and replicas is not None and not at_zero else wanted,
                 replicas=status.get("replicas") or 0,
                 ready=status.get("readyReplicas") or 0,
                 available=status.get("availableReplicas") or 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from celery_operator.reconcile.status import suspended
 from celery_operator.reconcile.status.view import StatusView, Verdict
 from celery_operator.reconcile.status.workers import ObservedGroup, observe
 
@@ -13,6 +14,8 @@ ROLLING: Final = ("RollingOut", "RolloutFailing", "RolloutFailed")
 
 def evaluate(view: StatusView) -> Verdict:
     """True while all groups have their pods, also in the middle of a rollout, and while the load asks for more."""
+    if suspended.in_force(view):
+        return Verdict(status="False", reason=suspended.REASON, message=suspended.MESSAGE)
     groups = observe(view)
     short = [group for group in groups if not group.enough]
     if not short:

@@ -268,3 +268,19 @@ async def test_figures_are_told_now_and_then(rig: Rig) -> None:
     for _ in range(60):
         rig.look(web=60)
     assert len(rig.passes) <= 1
+
+
+async def test_a_suspended_cluster_shows_its_load_and_decides_nothing(rig: Rig) -> None:
+    """Who is on call wants to know what piles up; whoever was drained is let go first."""
+    rig.watch({"name": "web", "queues": ["web"], **LENGTH})
+    rig.deployment("web", 2)
+    rig.pod("web", "web-1")
+    rig.reports.held.add("uid-web-1")
+    shop = cluster({"workers": [{"name": "web", "queues": ["web"], **LENGTH}], "suspend": True})
+    rig.watch_as(shop.model_copy(update={"metadata": shop.metadata.model_copy(update={"generation": 77})}))
+    rig.look(web=500)
+    assert not rig.reports.held
+    assert rig.scaler.targets(rig.key)["web"].replicas is None
+    seen = rig.scaler.views(rig.key)["web"]
+    assert (seen.suspended, seen.decision) == (True, None)
+    assert rig.metric("backlog", group="web", state="due") == 500

@@ -80,6 +80,12 @@ def test_a_target_counts_where_there_is_one_and_nothing_was_decided_yet() -> Non
     assert load_document(view(load(100), None, None), 100.0)["want"] == 25
 
 
+def test_a_scaler_that_asks_wants_nothing_of_a_suspended_group() -> None:
+    """KEDA would start pods that the operator takes away again, for ever."""
+    found = load_document(view(load(9, *workers(4, 3)), None, None, suspended=True), 100.0)
+    assert (found["want"], found["due"]) == (0, 9)
+
+
 def test_nothing_that_nobody_knows_has_a_number() -> None:
     hold = Decision(desired=2, want=2, reason=Reason.READINGS_MISSING)
     found = load_document(view(load(None, *workers(1, 0)), hold, problem=REFUSED, read_at=None), 100.0)

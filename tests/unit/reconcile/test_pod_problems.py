@@ -1,0 +1,46 @@
+"""Pod fields of cluster and component that contradict each other are told before a pod fails by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from celery_operator.reconcile import problems
+from tests.unit.desired.clusters import cluster
+
+Json = dict[str, Any]
+ROOT = {"securityContext": {"runAsUser": 0}}
+RESTRICTED = {"podSecurity": "Restricted"}
+
+
+def group(**fields: Any) -> Json:
+    return {"workers": [{"name": "web", **fields}]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "lines"),
+    [
+        ({**ROOT}, []),
+        ({**ROOT, **RESTRICTED, **group(podSecurity="Compatible")}, []),
+        (group(**RESTRICTED, securityContext={"runAsUser": 1000, "runAsNonRoot": True}), []),
+        (
+            {**ROOT, **RESTRICTED},
+            ["spec.securityContext, which counts for spec.workers[web]: runAsUser 0 is root"],
+        ),
+        ({**RESTRICTED, **group(**ROOT)}, ["spec.workers[web].securityContext: runAsUser 0 is root"]),
+        (
+            {**ROOT, **group(securityContext={"runAsNonRoot": True})},
+            ["spec.workers[web].securityContext: runAsUser 0 is root"],
+        ),
+        ({**RESTRICTED, "beat": ROOT}, ["spec.beat.securityContext: runAsUser 0 is root"]),
+        (
+            {**RESTRICTED, **group(securityContext={"runAsNonRoot": False})},
+            ["spec.workers[web].securityContext: runAsNonRoot false is what podSecurity Restricted refuses"],
+        ),
+    ],
+)
+def test_security_contexts_that_no_kubelet_would_start(spec: Json, lines: list[str]) -> None:
+    found = problems.find(cluster(spec))
+    assert len(found) == len(lines)
+    assert all(said in line for said, line in zip(lines, found, strict=True))
