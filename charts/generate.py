@@ -99,7 +99,7 @@ def main() -> int:
     except (ClusterError, StaleCrd) as trouble:
         sys.stderr.write(f"charts.generate: {trouble}\n")
         return 1
-    verdict = "written" if words.write else "stale; run: python -m charts.generate --write"
+    verdict = "written" if words.write else "stale; run: make generate"
     for path in changed:
         sys.stdout.write(f"{path.relative_to(ROOT)}: {verdict}\n")
     return 0 if words.write or not changed else 1

@@ -80,5 +80,5 @@ PARTS: Final = (
     Part(name="autoscaling-pods", paths=("tests/e2e/autoscaling",), keyword="not bursts", minutes=23, images=True),
     Part(name="autoscaling-bursts", paths=("tests/e2e/autoscaling",), keyword="bursts", minutes=36, images=True),
     # The last one, since whoever comes after it has to make a cluster anew.
-    Part(name="cluster", paths=("tests/cluster/tests",), minutes=5, without_local_cluster=True),
+    Part(name="cluster", paths=("tests/cluster/tests",), minutes=9, without_local_cluster=True),
 )
