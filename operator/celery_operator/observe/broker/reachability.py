@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from celery_operator.observe.broker.depth import Reading
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachability:
@@ -18,7 +20,22 @@ class Reachability:
 UNKNOWN: Final = Reachability(reachable=None, reason="NotYetChecked", message="the broker has not been asked yet")
 AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
 """The reason when the broker refuses the credentials."""
+_ANSWERS: Final = ("PermissionDenied", "ReadingRefused")
+"""Problems of readings with which a broker has answered."""
 REACHABLE: Final = Reachability(reachable=True, reason="Answered", message="the broker answers")
+
+
+TRANSPORT_NOT_SUPPORTED: Final = "TransportNotSupported"
+"""The reason where the operator does not speak with brokers of this type."""
+
+
+def told_by(reading: Reading) -> Reachability:
+    """What a reading of its queues says of the broker: whoever refuses a command has answered."""
+    problem = reading.problem
+    if problem is None or problem.reason in _ANSWERS:
+        return REACHABLE
+    reachable = None if problem.reason == TRANSPORT_NOT_SUPPORTED else False
+    return Reachability(reachable=reachable, reason=problem.reason, message=problem.message)
 
 
 def connection_failed(error: Exception) -> Reachability:

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import redis.asyncio
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from celery_operator.observe.broker.reachability import (
     AUTHENTICATION_FAILED,
@@ -30,6 +30,8 @@ async def ping(url: str) -> Reachability:
             reason=AUTHENTICATION_FAILED,
             message="the broker refuses the user or password; check the broker's URL or its Secret",
         )
+    except NoPermissionError:
+        return REACHABLE  # it answered, that this user may not PING
     except (RedisError, OSError) as error:
         return connection_failed(error)
     finally:
