@@ -107,5 +107,5 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
 
 
 async def _nowhere(_: ClusterKey) -> BrokerAddress | None:
-    """No broker is read: none of the benchmark's groups scales."""
+    """Readings are no part of a pass: none is made here."""
     return None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
+
+from tests.verify import result
+from tests.verify.parts import PARTS
 
 FOLDER: Final = Path(__file__).parents[1] / "tests" / "e2e" / "delivery" / "results"
 ON_A_CLUSTER: Final = FOLDER / "cluster.json"
@@ -32,6 +36,7 @@ ORDER: Final = (
 
 BROKERS: Final = {"redis": "Redis", "rabbitmq": "RabbitMQ"}
 NOT_MEASURED: Final = "not measured"
+NOT_KEPT: Final = "Not measured yet: no result is kept.\n"
 
 HEADER: Final = """\
 <!-- Made by `python -m docs.generate` from the results of the ledger suite. Do not edit. -->
@@ -50,6 +55,9 @@ READING: Final = """\
   are any: there the same work was done twice.
 - **plain Deployment**: the same image with `celery worker`, Celery's defaults and 30 s of grace, without probes. It
   is what most people run.
+- **not measured**: no result is kept. `AtMostOnce` is tried in one row of each sort (pods replaced, fewer pods, a task
+  cut off, a worker killed, a lost connection). A plain worker's running tasks are out of reach of a producer that
+  inspects, and are not tried with one.
 """
 
 LIMITS: Final = """\
@@ -91,32 +99,35 @@ The operator configures workers and beat. Everything else that talks to the brok
 More in [workers.md](workers.md).
 """
 
+REPEAT: Final = """\
+## Measure it yourself
+
+`make verify` runs every row, and keeps what it measured in `tests/e2e/delivery/results` (`DELIVERY_RESULTS` names
+another folder); `make verify PART=delivery-pods-redis` runs one part. `make generate` makes this page from it.
+`make test` runs each row once, with less load, and keeps nothing.
+"""
+
 
 def page() -> str:
-    """The page; without results it says so."""
+    """The page; where no result is kept it says so."""
     cluster, processes = _read(ON_A_CLUSTER), _read(AS_PROCESSES)
-    parts = [HEADER, _on_a_cluster(cluster), LIMITS]
-    if processes:
-        parts.append(_as_processes(processes))
-    parts.append(_repeat())
+    parts = [HEADER, _on_a_cluster(cluster), LIMITS, _as_processes(processes), _runs(), REPEAT]
     return "\n".join(parts)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return document
+def _read(path: Path) -> list[Result]:
+    results: list[Result] = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else []
+    return results
 
 
-def _on_a_cluster(document: dict[str, Any]) -> str:
-    results: list[Result] = document.get("results") or []
+def _on_a_cluster(results: list[Result]) -> str:
+    results = [one for one in results if one["size"] == "full" or not _has_full(results, one)]
+    lines = ["## On a cluster", ""]
     if not results:
-        return "No result is kept yet: see the end of this page.\n"
-    celery = ", ".join(sorted({one["celery"] for one in results}))
-    lines = [
-        "## On a cluster",
-        "",
-        f"Kubernetes {document['kubernetes']} on one machine ({document['machine']}), Celery {celery}, pool prefork, "
-        f"{document['date']}.",
+        return "\n".join([*lines, NOT_KEPT])
+    kubernetes = _all(one["kubernetes"] for one in results)
+    lines += [
+        f"Kubernetes {kubernetes}, pool {_all(one['pool'] for one in results)}, {_conditions(results)}",
         "",
         READING,
     ]
@@ -125,24 +136,52 @@ def _on_a_cluster(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _has_full(results: list[Result], small: Result) -> bool:
+    names = ("row", "broker", "deployment")
+    return any(one["size"] == "full" and all(one[name] == small[name] for name in names) for one in results)
+
+
+def _conditions(results: list[Result]) -> str:
+    """With what, on what, when, and how many rows side by side."""
+    dates = sorted({str(one["date"]) for one in results})
+    commits = sorted({str(one.get("commit") or "not noted") for one in results})
+    side_by_side = sorted({int(one.get("side_by_side", 1)) for one in results})
+    words = [
+        f"Celery {_all((one['celery'] for one in results), order=_version)}",
+        f"on one machine ({_all(one['machine'] for one in results)})",
+        dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
+        f"commit {' and '.join(commits)}",
+    ]
+    text = f"{', '.join(words)}."
+    if any(commit.endswith("+") for commit in commits):
+        text += " A `+`: with changes beyond that commit."
+    if side_by_side != [1]:
+        text += f" {' or '.join(str(one) for one in side_by_side)} rows ran side by side on it."
+    if timed := [float(one["seconds"]) for one in results if one.get("seconds")]:
+        text += f" {len(timed)} rows took {sum(timed) / 60:.0f} minutes in sum, the longest {max(timed) / 60:.1f}."
+    return text
+
+
+def _all(values: Iterable[object], *, order: Callable[[str], Any] = str) -> str:
+    return ", ".join(sorted({str(value) for value in values}, key=order))
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".")]
+
+
 def _table(results: list[Result]) -> list[str]:
     lines = [
         "| while tasks run | operator, `AtLeastOnce` | operator, `AtMostOnce` | plain Deployment |",
         "|---|---|---|---|",
     ]
     for row in ORDER:
-        by_kind = {kind: _best(results, row, kind) for kind in ("AtLeastOnce", "AtMostOnce", "plain")}
-        found = next((one for one in by_kind.values() if one), None)
-        if found is not None:
-            cells = [_cell(one) for one in by_kind.values()]
-            lines.append(f"| {found['title']} | {' | '.join(cells)} |")
+        by_kind = {one["deployment"]: one for one in results if one["row"] == row}
+        if by_kind:
+            cells = [_cell(by_kind.get(kind)) for kind in ("AtLeastOnce", "AtMostOnce", "plain")]
+            title = next(iter(by_kind.values()))["title"]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
     return lines
-
-
-def _best(results: list[Result], row: str, kind: str) -> Result | None:
-    """The full size, else the small one."""
-    found = {one["size"]: one for one in results if one["row"] == row and one["deployment"] == kind}
-    return found.get("full") or found.get("small")
 
 
 def _cell(one: Result | None) -> str:
@@ -171,37 +210,64 @@ def _redelivery(seconds: float) -> str:
     return f"running again {seconds:g} s later" if seconds > 0 else "running again before the pod was gone"
 
 
-def _as_processes(document: dict[str, Any]) -> str:
-    results: list[Result] = document["results"]
+def _as_processes(results: list[Result]) -> str:
     lines = [
         "## Other pools and versions",
         "",
         "The same disturbances, with the workers as processes that are ended as the kubelet ends containers.",
         "",
+    ]
+    if not results:
+        return "\n".join([*lines, NOT_KEPT])
+    lines += [
+        _conditions(results),
+        "",
         "| row | broker | pool | Celery | `taskDelivery` | sent | lost | second runs | run again after |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for one in results:
-        after = one["redelivered_after_seconds"]
-        twice = one.get("unexplained_second_runs") or 0
-        cells = [
-            one["row"].replace("-", " "),
-            BROKERS.get(one["broker"], one["broker"]),
-            one["pool"],
-            one["celery"],
-            one.get("deployment", "AtLeastOnce"),
-            str(one["sent"]),
-            str(one["lost"]),
-            f"{one['second_runs']}" + (f" ({twice} of work already done)" if twice else ""),
-            "" if after is None else f"{after:.1f} s",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+    lines += [_process_line(one) for one in sorted(results, key=_process_order)]
     return "\n".join([*lines, ""])
 
 
-def _repeat() -> str:
-    return (
-        "## Measure it yourself\n\n"
-        "`DELIVERY_RESULTS=tests/e2e/delivery/results make verify` runs every row and keeps what it measured there.\n"
-        "`make generate` makes this page from it. `make test` runs each row once, with less load, and keeps nothing.\n"
-    )
+def _process_order(one: Result) -> tuple[object, ...]:
+    """A row's first line is what most people run; its other pools and versions follow."""
+    usual = one["broker"] == "redis", one["pool"] == "prefork", one["deployment"] == "AtLeastOnce"
+    newest_first = [-number for number in _version(one["celery"])]
+    return (one["row"], *(not is_usual for is_usual in usual), one["broker"], one["pool"], newest_first)
+
+
+def _process_line(one: Result) -> str:
+    runs, twice, after = one["second_runs"], one["unexplained_second_runs"], one["redelivered_after_seconds"]
+    cells = [
+        one["row"].replace("-", " "),
+        BROKERS.get(one["broker"], one["broker"]),
+        one["pool"],
+        one["celery"],
+        one["deployment"],
+        str(one["sent"]),
+        str(one["lost"]),
+        f"{runs} ({twice} of work already done)" if twice else str(runs),
+        "" if after is None else f"{after:.1f} s" if after > 0 else "before the pod was gone",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _runs() -> str:
+    """What the suite's parts of `make verify` did as a whole: a row that failed has a line above, too."""
+    lines = [
+        "## The last whole runs",
+        "",
+        "| part of `make verify` | passed | failed | skipped | minutes | side by side | when | commit |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for part in PARTS:
+        if part.name.startswith("delivery-"):
+            found = result.read(part.name)
+            cells = [part.name, *(_run_cells(found) if found else [NOT_MEASURED, *[""] * 6])]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _run_cells(found: result.Result) -> list[str]:
+    counts = [found.passed, found.failed, len(found.skipped), round(found.seconds / 60), found.workers]
+    return [*(str(count) for count in counts), found.date, found.commit]

@@ -107,8 +107,13 @@ class Operator:
     def _compose(self, client: KubeClient, lease_client: KubeClient) -> None:
         settings = self._settings
         self._client = client
-        self._monitor = BrokerMonitor(resolve=self._broker, on_change=self._enqueue, random=random.random)
         self._autoscaler = self._make_autoscaler()
+        self._monitor = BrokerMonitor(
+            resolve=self._broker,
+            on_change=self._enqueue,
+            random=random.random,
+            reading=self._autoscaler.reading,
+        )
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         self._reconciler = Reconciler(
             client=client,

@@ -18,6 +18,10 @@ CLUSTER_NAME = "celery-operator"
 _INSIDE = "/var/log/celery-operator-audit"
 _COMPLETE = "/var/lib/celery-operator-complete"
 """A file in the first node's container: it is made when `kind create` has succeeded, and goes with the container."""
+_LEAST_NODES = 2
+"""Tests that drain a node need a second one, and kind can add none later: so whoever comes first makes two."""
+_ALSO_RUNS_PODS = {"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}
+"""kind takes the control plane's taint away only where it is the one node; of two, pods would run on one alone."""
 
 
 class KindProvider:
@@ -31,7 +35,10 @@ class KindProvider:
         return _folder() / "audit" / "audit.log"
 
     def up(self, nodes: int = 1) -> None:
-        """Create the cluster unless it exists with enough nodes. One whose creation was killed is created anew."""
+        """Create the cluster, of two nodes at least, unless it exists with enough of them.
+
+        One whose creation was killed is created anew.
+        """
         with locked(cache_folder() / "locks" / "kind.lock", "kind cluster"):
             have = len(_nodes())
             if have and not _is_complete():
@@ -50,10 +57,11 @@ class KindProvider:
             (_folder() / "audit").mkdir(parents=True)
             (_folder() / "audit" / "policy.json").write_text(json.dumps(AUDIT_POLICY))
             configuration = _folder() / "kind.json"
-            configuration.write_text(json.dumps(_configuration(nodes), indent=1))
+            wanted = max(nodes, _LEAST_NODES)
+            configuration.write_text(json.dumps(_configuration(wanted), indent=1))
             words = ["--image", KIND_NODE_IMAGE, "--config", configuration, "--wait", "120s"]
             log = cache_folder() / "logs" / "kind.log"
-            with step("kind cluster", f"starting with {nodes} node(s)", 60):
+            with step("kind cluster", f"starting with {wanted} nodes", 60):
                 run_logged([*_kind("create", "cluster"), *words, "--kubeconfig", _folder() / "kubeconfig"], log)
                 output_of("docker", "exec", _first_node(), "touch", _COMPLETE)
 
@@ -73,7 +81,7 @@ class KindProvider:
         """The kubeconfig that kind wrote for this cluster alone."""
         path = _folder() / "kubeconfig"
         if not path.exists() or not _nodes() or not _is_complete():
-            raise ClusterError("the kind cluster is not up; start it with `python -m tests.cluster up`")
+            raise ClusterError("the kind cluster is not up; start it with `make cluster-up`")
         return path
 
     def build_image(
@@ -91,7 +99,7 @@ class KindProvider:
 
     def add_node(self) -> str:
         """Not possible with kind."""
-        raise UnsupportedByProvider("kind adds no node to a running cluster; take it down and start it with --nodes N")
+        raise UnsupportedByProvider("kind adds no node to a running cluster; `make cluster-down cluster-up NODES=N`")
 
     def stop_node(self, name: str) -> None:
         """Kill the node's container."""
@@ -149,7 +157,8 @@ def _configuration(nodes: int) -> dict[str, object]:
             "extraVolumes": [{"name": "audit", "hostPath": _INSIDE, "mountPath": _INSIDE, "pathType": "Directory"}],
         },
     }
-    first = {"role": "control-plane", "extraMounts": [mount], "kubeadmConfigPatches": [json.dumps(patch)]}
+    patches = [json.dumps(one) for one in (patch, _ALSO_RUNS_PODS)]
+    first = {"role": "control-plane", "extraMounts": [mount], "kubeadmConfigPatches": patches}
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",

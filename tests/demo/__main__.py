@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import subprocess
 import sys
 import time
 import uuid
 
-from tests.cluster import ClusterError
+from tests.cluster import ClusterError, tool
 from tests.demo import install, operate, tasks
 from tests.demo.kubernetes import CLUSTER, NAMESPACE, OPERATOR, Kubernetes
 from tests.demo.producer import Producer
 from tests.demo.telling import DemoError, heading
 
-_WHERE_TO_LOOK = f"""
+
+def _shell(kubernetes: Kubernetes) -> str:
+    """What makes the commands after it work in a shell: nothing of it need be on the PATH."""
+    programs = " ".join(f"{name}={shlex.quote(str(tool(name)))}" for name in ("kubectl", "helm"))
+    return f"""export KUBECONFIG={shlex.quote(str(kubernetes.kubeconfig))}
+  alias {programs}"""
+
+
+def _where_to_look(kubernetes: Kubernetes) -> str:
+    return f"""
 What is left stands as it is; a second run starts from there. To see more:
-  export KUBECONFIG=$(python -m tests.cluster kubeconfig)
+  {_shell(kubernetes)}
   kubectl -n {NAMESPACE} get celeryclusters,pods,events
   kubectl -n {NAMESPACE} describe celerycluster {CLUSTER}
   kubectl -n {OPERATOR} logs deployment/{OPERATOR} --all-pods"""
 
 
-def _steps() -> Kubernetes:
-    """Every step; raises DemoError or ClusterError at the first that fails."""
+def _steps(kubernetes: Kubernetes) -> None:
+    """Every step after the cluster; raises DemoError or ClusterError at the first that fails."""
     run = uuid.uuid4().hex[:8]
-    heading(1, "A Kubernetes cluster")
-    kubernetes = install.cluster_up()
     heading(2, "The images")
     image_mark = install.images(kubernetes)
     heading(3, "The operator, installed by Helm")
@@ -49,15 +57,14 @@ def _steps() -> Kubernetes:
     operate.metrics(kubernetes)
     heading(11, "More workers")
     operate.scale(kubernetes)
-    return kubernetes
 
 
 def _ending(kubernetes: Kubernetes, seconds: float) -> str:
     return f"""
 === Everything above happened, in {seconds:.0f} s. ===
 Look around:
-  export KUBECONFIG={kubernetes.kubeconfig}
-  kubectl -n {NAMESPACE} get celeryclusters,pods    (`python -m tests.cluster tool kubectl` prints a kubectl)
+  {_shell(kubernetes)}
+  kubectl -n {NAMESPACE} get celeryclusters,pods
   kubectl -n {NAMESPACE} describe celerycluster {CLUSTER}
   kubectl -n {NAMESPACE} edit celerycluster {CLUSTER}
   kubectl -n {NAMESPACE} port-forward service/producer 8000     then open http://localhost:8000/docs
@@ -73,15 +80,19 @@ Clean up:
 def main() -> int:
     """Run the demo; 1 with a message when a step fails."""
     began = time.monotonic()
+    kubernetes = None
     try:
-        kubernetes = _steps()
+        heading(1, "A Kubernetes cluster")
+        kubernetes = install.cluster_up()
+        _steps(kubernetes)
+        print(_ending(kubernetes, time.monotonic() - began))
     except (DemoError, ClusterError, subprocess.TimeoutExpired) as trouble:
-        print(f"\nThe demo failed: {trouble}\n{_WHERE_TO_LOOK}", file=sys.stderr, flush=True)
+        hints = "" if kubernetes is None else _where_to_look(kubernetes)
+        print(f"\nThe demo failed: {trouble}\n{hints}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    print(_ending(kubernetes, time.monotonic() - began))
     return 0
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from celery_operator import __version__
 from tests.cluster import provider
 from tests.demo.kubernetes import CLUSTER, GROUP, NAMESPACE, OPERATOR, Kubernetes
 from tests.demo.telling import DemoError, check, eventually, say, show
@@ -13,9 +14,8 @@ from tests.demo.telling import DemoError, check, eventually, say, show
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "celery-operator"
 SAMPLES = ROOT / "manifests" / "samples"
-VERSION = "0.1.0"
-OPERATOR_IMAGE = f"celery-operator/operator:{VERSION}"
-WORKER_IMAGE = f"celery-operator/worker:{VERSION}"
+OPERATOR_IMAGE = f"celery-operator/operator:{__version__}"
+WORKER_IMAGE = f"celery-operator/worker:{__version__}"
 
 _NAMESPACE_MANIFEST = f"""
 apiVersion: v1

@@ -15,6 +15,7 @@ from tests.demo.producer import Producer
 from tests.e2e import manifests
 from tests.e2e.api import Api, served
 from tests.e2e.release import OPERATOR_IMAGE, WORKER_IMAGE, Release
+from tests.e2e.sharing import folder_of_run, once, shared
 from tests.e2e.space import PodSecurity, Space
 from tests.e2e.until import until
 from tests.integration.kubectl import Kubectl
@@ -23,10 +24,16 @@ MakeSpace = Callable[..., Space]
 
 
 @pytest.fixture(scope="session")
-def kubeconfig() -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run share."""
+    return folder_of_run(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(run_folder: Path) -> Path:
     """The kubeconfig of a cluster that is up."""
     cluster = provider()
-    cluster.up()
+    once(run_folder, "cluster", cluster.up)
     return cluster.kubeconfig()
 
 
@@ -53,12 +60,11 @@ def images(kubeconfig: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def session_release(api: Api, kubeconfig: Path, images: None) -> Iterator[Release]:
+def session_release(api: Api, kubeconfig: Path, images: None, run_folder: Path) -> Iterator[Release]:
     """The operator, installed anew at the beginning and removed at the end: the integration tests want none."""
     release = Release(api, kubeconfig)
-    release.install()
-    yield release
-    release.uninstall()
+    with shared(run_folder, "operator", make=release.install, remove=release.uninstall):
+        yield release
 
 
 @pytest.fixture

@@ -13,12 +13,17 @@ from typing import Final
 
 FOLDER: Final = Path(__file__).parent / "results"
 _ROOT: Final = Path(__file__).parents[2]
+_CHANGED: Final = "+"
 _CODE: Final = (".", ":!tests/verify/results", ":!tests/e2e/delivery/results", ":!docs", ":!*.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Counts of tests, seconds, and where and when. ``commit`` ends with `+` when files differed from it."""
+    """Counts of tests, seconds, and where and when.
+
+    ``commit`` ends with `+` when files differed from it, or came to differ while the tests ran: such a result is kept
+    and shown, and nothing is spared because of it.
+    """
 
     part: str
     date: str
@@ -29,11 +34,17 @@ class Result:
     failed: int
     skipped: tuple[str, ...]
     """The tests that were skipped, with the reason."""
+    workers: int = 1
+    """Processes side by side."""
 
     @property
     def complete(self) -> bool:
         """Whether everything of the part ran and passed."""
         return self.passed > 0 and self.failed == 0 and not self.skipped
+
+    def holds_for(self, commit: str) -> bool:
+        """Whether the part need not run again: two trees that differ from one commit may differ from each other."""
+        return self.complete and self.commit == commit and not commit.endswith(_CHANGED)
 
     def write(self) -> Path:
         """Keep it under the part's name, in place of the one before."""
@@ -52,7 +63,7 @@ def read(part: str) -> Result | None:
     return Result(**{**fields, "skipped": tuple(fields["skipped"])})
 
 
-def of_report(part: str, report: Path, *, date: str, seconds: float) -> Result:
+def of_report(part: str, report: Path, *, date: str, seconds: float, commit: str, workers: int) -> Result:
     """From pytest's JUnit file."""
     passed = failed = 0
     skipped = []
@@ -68,19 +79,30 @@ def of_report(part: str, report: Path, *, date: str, seconds: float) -> Result:
     return Result(
         part=part,
         date=date,
-        commit=commit(),
+        commit=commit,
         machine=machine(),
         seconds=round(seconds),
         passed=passed,
         failed=failed,
         skipped=tuple(skipped),
+        workers=workers,
     )
 
 
 def commit() -> str:
-    """The last commit that changed more than results and pages, with `+` when something differs from it."""
+    """The last commit that changed more than results and pages, with `+` when something differs from it.
+
+    `none+` in a copy without history.
+    """
+    if not (_ROOT / ".git").exists():
+        return f"none{_CHANGED}"
     name = _git("log", "-1", "--abbrev=12", "--format=%h", "--", *_CODE)
-    return name + ("+" if _git("status", "--porcelain", "--", *_CODE) else "")
+    return name + (_CHANGED if _git("status", "--porcelain", "--", *_CODE) else "")
+
+
+def tested(before: str, after: str) -> str:
+    """What a run has tested, from `commit` at its beginning and at its end."""
+    return before if before == after else f"{before.removesuffix(_CHANGED)}{_CHANGED}"
 
 
 def machine() -> str:

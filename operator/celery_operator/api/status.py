@@ -47,6 +47,9 @@ class WorkerGroupStatus(ApiModel):
     """Slots in use, in coarse steps; absent where nobody knows."""
     backlog: Annotated[int, Field(ge=0)] | None = None
     """Tasks that wait in the group's queues and may run now, in coarse steps; absent where nobody knows."""
+    task_duration: Annotated[str, Field(max_length=32)] | None = None
+    """What a task of the group takes, as measured by the operator, for example 3.1s; written at most every 5 minutes.
+    An operator that starts counts with it instead of autoscaling.expectedTaskDuration."""
 
 
 class Summary(ApiModel):

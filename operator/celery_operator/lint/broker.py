@@ -56,8 +56,8 @@ def identity(cluster: CeleryCluster) -> str | None:
         return _address(kind_of(parts.scheme), parts.host, parts.port, inner, namespace)
     if broker.url is None or ";" in broker.url:
         return None
-    url = urlsplit(broker.url)
     try:
+        url = urlsplit(broker.url)
         port = url.port
     except ValueError:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from celery_operator.api.broker import Broker, ResultBackend
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
@@ -29,6 +30,7 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
     yield from _secret_config(spec)
     for path, source in (("spec.broker", spec.broker), ("spec.resultBackend", spec.result_backend)):
         if source is not None:
+            yield from _unreadable(path, source)
             yield from _options(path, source)
     yield from _no_master(spec)
 
@@ -73,6 +75,18 @@ def _secret_config(spec: CeleryClusterSpec) -> Iterator[str]:
             yield f"{path}: this setting is a map; use {_OPTIONS[plain]} for what is secret in it"
         elif plain in known:
             yield f"{path}: spec.config[{known[plain]}] says the same setting; remove one of them"
+
+
+def _unreadable(path: str, source: Broker | ResultBackend) -> Iterator[str]:
+    for address in (source.url or "").split(";"):
+        try:
+            urlsplit(address).port  # noqa: B018 - it is read from the text now
+        except ValueError:
+            # The error's own text may quote a part of the password.
+            yield (
+                f"{path}.url: host and port cannot be read from this URL; write it as scheme://user:password@host:port/path, "
+                "with the password percent-encoded"
+            )
 
 
 def _options(path: str, source: Broker | ResultBackend) -> Iterator[str]:

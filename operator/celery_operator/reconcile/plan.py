@@ -98,10 +98,11 @@ def make(snapshot: Snapshot) -> Plan:
     """
     cluster = snapshot.cluster
     found = problems.find(cluster)
-    if found:
-        return _only_scale(snapshot, Blocked(reason="InvalidSpec", problems=found))
+    refused = Blocked(reason="InvalidSpec", problems=found) if found else None
     if cluster.spec.paused:
-        return Plan(held=_changes_wait(snapshot))
+        return Plan(blocked=refused, held=refused is not None or _changes_wait(snapshot))
+    if refused is not None:
+        return _only_scale(snapshot, refused)
     if snapshot.missing_references and not cluster.spec.suspend:  # no pod is to start that could miss them
         lines = snapshot.missing_references
         return _only_scale(snapshot, Blocked(reason="ReferenceMissing", problems=lines, retry=_RETRY_REFERENCES))

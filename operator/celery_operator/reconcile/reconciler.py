@@ -143,6 +143,8 @@ class Reconciler:
                 # Without the status: another version of the operator may have written it.
                 cluster = CeleryCluster.model_validate({**manifest, "status": None})
             except ValidationError as error:
+                if manifest["spec"].get("paused") is True:
+                    self._scaler.forget(key)
                 await self._write_invalid(manifest, error)
                 return None
             return await self._pass(manifest, cluster)
@@ -168,8 +170,8 @@ class Reconciler:
         if outcome.again:
             return 0.0
         plan, failure = outcome.plan, outcome.failure
-        if plan.blocked is None or not self._scaler.knows(key):
-            self._scaler.watch(key, cluster)  # a refused spec changes nothing, and the former one goes on
+        if cluster.spec.paused or plan.blocked is None or not self._scaler.knows(key):
+            self._scaler.watch(key, cluster)  # a refused spec changes nothing else, and the former one goes on
         if failure is None:
             await self._tell_of(outcome, manifest)
         await self._tell_of_scaling(plan, manifest)

@@ -46,6 +46,8 @@ def build(base: Any, state: BeatState) -> Any:
     """A subclass of ``base`` (any subclass of celery.beat.Scheduler)."""
 
     class OperatorScheduler(_Claiming, base):  # type: ignore[misc]
+        """The user's scheduler, which claims each tick before it sends it and keeps an unreadable schedule file."""
+
         _operator_state = state
 
         def _destroy_open_corrupted_schedule(self, error: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import time
 import weakref
 from queue import Empty
@@ -36,6 +37,7 @@ def install() -> None:
     _poll_on_after_any_disconnect(transport)
     _look_for_unacked_without_event_loop(transport)
     _tell_of_a_failed_acknowledgement(transport)
+    _wait_for_open_sockets_only()
 
 
 def _keep_unacked_of_a_lost_connection(transport: Any) -> None:
@@ -169,3 +171,29 @@ def _tell_of_a_failed_acknowledgement(transport: Any) -> None:
             raise
 
     transport.QoS.ack = ack
+
+
+def _wait_for_open_sockets_only() -> None:
+    """An eventlet worker whose broker went away ends with "Second simultaneous read" (5.7.0, eventlet 0.41).
+
+    kombu finds closed sockets by waiting for each of them again. The first wait, for all at once, failed at the closed
+    one and left the others registered with eventlet, which takes that for a second reader.
+    """
+    eventio: Any = importlib.import_module("kombu.utils.eventio")
+    original = eventio._select.poll
+
+    def poll(self: Any, timeout: Any) -> Any:
+        for descriptor in self._rfd | self._wfd | self._efd:
+            if _closed(descriptor):
+                self.unregister(descriptor)
+        return original(self, timeout)
+
+    eventio._select.poll = poll
+
+
+def _closed(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return True
+    return False

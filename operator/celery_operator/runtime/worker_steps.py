@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, List, Optional
 
-from . import holdings, inflight, left_behind, pool_health, reconnect
+from . import holdings, inflight, left_behind, neighbours, pool_health, reconnect
 from .drain import Drain
 from .guard import harmless
 from .probe_server import ProbeServer
@@ -27,6 +27,7 @@ LONG_COUNT_EVERY = 5
 def install(app: Any, state: WorkerState, server: Optional[ProbeServer], drain: Drain) -> None:
     """Attach everything to ``app``; ``server`` None: nobody probes."""
     reconnect.install()
+    neighbours.install()
     app.steps["worker"].add(_pool_step(state, server))
     app.steps["consumer"].add(_consumer_step(state, drain))
     _connect_signals(state)

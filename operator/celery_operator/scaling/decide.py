@@ -50,11 +50,11 @@ def decide(load: Load, policy: Policy, history: History, now: float) -> tuple[De
     decision = Decision(
         desired=desired,
         want=want,
-        undrain=_undrain(load, min(want, desired)),
+        undrain=_undrain(load, min(_needed(found, want, policy, history, now), desired)),
         drain=_drain(load, desired),
         reason=reason,
         demand=found,
-        needs_unacked=_needs_unacked(load, history),
+        needs_unacked=history.orphans_since is not None or _may_end(load, policy, found),
     )
     return decision, history
 
@@ -85,18 +85,34 @@ def _noted(load: Load, history: History, now: float) -> History:
     if load.unacked is not None:
         since = now if orphans_since is None else orphans_since
         orphans_since = since if demand.orphans(load) else None
+    unproven_since = history.unproven_since
+    if load.unacked is not None or not load.unacked_needed:
+        unproven_since = None
+    elif unproven_since is None:
+        unproven_since = now
     awake_until = history.awake_until
     if (seconds := demand.awake_seconds(load, history.startup)) is not None:
         awake_until = max(now + seconds, now if awake_until is None else awake_until)
     elif awake_until is not None and awake_until < now:
         awake_until = None
-    return replace(history, unreadable_since=None, orphans_since=orphans_since, awake_until=awake_until)
+    return replace(
+        history,
+        unreadable_since=None,
+        orphans_since=orphans_since,
+        unproven_since=unproven_since,
+        awake_until=awake_until,
+    )
 
 
-def _needs_unacked(load: Load, history: History) -> bool:
-    """When the group is about to go to zero, and from then on until the messages of nobody are known to be gone."""
-    last_want = history.wants[-1][1] if history.wants else None
-    return history.orphans_since is not None or (last_want == 0 and load.replicas > 0)
+def _needed(found: Demand, want: int, policy: Policy, history: History, now: float) -> int:
+    """How many shall consume: who is drained stays so while what is taken may just not have been told yet."""
+    since = max(now if at is None else at for at in (history.since, history.unproven_since))
+    return policy.min_replicas if found.unproven and now - since < LONGEST_GAP else want
+
+
+def _may_end(load: Load, policy: Policy, found: Demand | None) -> bool:
+    """Whether the group would go to zero if nothing was left of lost workers; so it may where nothing can be read."""
+    return policy.min_replicas == 0 and load.replicas > 0 and (found is None or found.at_rest)
 
 
 def _blind(load: Load, policy: Policy, history: History, seconds: float) -> Decision:
@@ -117,7 +133,7 @@ def _blind(load: Load, policy: Policy, history: History, seconds: float) -> Deci
         undrain=_undrain(load, desired) if take_back else (),
         drain=_drain(load, desired),
         reason=reason,
-        needs_unacked=_needs_unacked(load, history),
+        needs_unacked=history.orphans_since is not None or _may_end(load, policy, None),
     )
 
 

@@ -39,9 +39,16 @@ def measure(
     due = sum(_due(queue, startup) for queue in load.queues) + sum(worker.reserved for worker in load.consuming)
     slots = max(_running(load, policy, sighted), _for_due(due, load, policy, service_seconds, startup))
     want = _workers(slots, load.slots_per_worker)
-    kept = awake or due > 0 or _kept(load, orphans_seconds)
-    busy = sum(worker.busy_slots for worker in load.workers)
-    return Demand(busy=busy, due=due, slots=slots, want=max(want, 1) if kept else want)
+    at_rest = want == 0 and due == 0 and not awake and not _holding(load)
+    kept = not at_rest or _strays(load, orphans_seconds)
+    return Demand(
+        busy=sum(worker.busy_slots for worker in load.workers),
+        due=due,
+        slots=slots,
+        want=max(want, 1) if kept else want,
+        at_rest=at_rest,
+        unproven=at_rest and kept and load.unacked is None and orphans_seconds is None,
+    )
 
 
 def orphans(load: Load) -> int:
@@ -115,18 +122,24 @@ def _workers(slots: float, slots_per_worker: int) -> int:
     return math.ceil(round(slots / slots_per_worker, 6))
 
 
-def _kept(load: Load, orphans_seconds: float | None) -> bool:
-    """Whether anything is left that needs a worker beside what runs: taken, held back, or orphaned.
+def _holding(load: Load) -> bool:
+    """Whether a worker keeps messages that it does not run: taken in advance, or held back.
 
-    Tasks that wait for their ETA do not: a worker that ends puts them back, and the group wakes in time. But where
-    the broker hides ETAs they would look due at once, and so on: there they do. Orphans that were there when it was
-    last known keep a group from zero, and wake none.
+    Tasks that wait for their ETA do not count: a worker that ends puts them back, and the group wakes in time. But
+    where the broker hides ETAs they would look due at once, and so on: there they do.
     """
-    if any(worker.reserved or worker.held or (worker.eta and load.hides_eta) for worker in load.workers):
-        return True
+    return any(worker.reserved or worker.held or (worker.eta and load.hides_eta) for worker in load.workers)
+
+
+def _strays(load: Load, orphans_seconds: float | None) -> bool:
+    """Whether a worker must stay, or come, for messages that a lost one may have taken.
+
+    What nobody knows, although somebody should, keeps a group from zero and wakes none, as do orphans that were there
+    when it was last known.
+    """
+    if load.unacked is None:
+        return load.replicas > 0 and (load.unacked_needed or orphans_seconds is not None)
     if orphans_seconds is None:
         return False
-    if load.unacked is None:
-        return load.replicas > 0
     certain = load.replicas > 0 and all(queue.share == 1.0 for queue in load.queues)
     return certain or orphans_seconds >= _ORPHANS_SECONDS

@@ -75,6 +75,8 @@ class Load:
     unacked: int | None = None
     """Messages of these queues that some worker holds, without those of other groups' workers; None when the broker
     does not say."""
+    unacked_needed: bool = False
+    """Whether ``unacked`` has to be known, and to be nothing, before the last pod goes."""
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -128,6 +130,8 @@ class History:
     unreadable_since: float | None = None
     orphans_since: float | None = None
     """Since when messages are taken that no living worker accounts for; it stays while nobody knows what is taken."""
+    unproven_since: float | None = None
+    """Since when nobody knows what is taken, although somebody should."""
     awake_until: float | None = None
     """Until when a worker is needed for a task whose ETA is near, wherever the task is."""
     service_time: ServiceTime = field(default_factory=ServiceTime)
@@ -168,6 +172,10 @@ class Demand:
     """Slots that are wanted."""
     want: int
     """Workers that are wanted."""
+    at_rest: bool = False
+    """Nothing is due, runs or is kept back: whether a worker stays depends on what others may have taken."""
+    unproven: bool = False
+    """At rest, and one worker is wanted only because nobody knows what others have taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,9 @@ LEAST_WINDOW: Final = 120.0
 _TASKS_IN_WINDOW: Final = 3.0
 """The window is at least as long as this many tasks."""
 _LEAST_COMPLETIONS: Final = 5
-"""Fewer completions say too little, and the prior is mixed in."""
+"""Fewer completions say too little, and what was known before is mixed in."""
+_LEAST_WORDS: Final = 0.001
+"""Seconds: what is shorter is written as so much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +24,23 @@ class ServiceTime:
     """Slot-seconds that were busy, older ones counting less."""
     completions: float = 0.0
     """Tasks that ended, older ones counting less."""
+    kept: float | None = None
+    """The last that was measured with enough tasks, in seconds a task: from then on it stands for the prior."""
 
     def observe(self, *, busy_slots: float, completed: int, seconds: float) -> ServiceTime:
         """With one more interval: ``busy_slots`` were busy for ``seconds`` on average, ``completed`` tasks ended."""
         if seconds <= 0:
             return self
         keep = 0.5 ** (seconds / self.window)
-        return replace(
-            self,
-            busy_seconds=self.busy_seconds * keep + busy_slots * seconds,
-            completions=self.completions * keep + completed,
-        )
+        busy_seconds = self.busy_seconds * keep + busy_slots * seconds
+        completions = self.completions * keep + completed
+        kept = busy_seconds / completions if completions >= _LEAST_COMPLETIONS else self.kept
+        return replace(self, busy_seconds=busy_seconds, completions=completions, kept=kept)
+
+    def expecting(self, prior: float | None) -> ServiceTime:
+        """With this prior. Where it is another one than before, what was kept says no more."""
+        changed = self.prior is not None and prior != self.prior
+        return replace(self, prior=prior, kept=None if changed else self.kept)
 
     @property
     def window(self) -> float:
@@ -41,9 +49,20 @@ class ServiceTime:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds a task; the prior counts like the completions that are missing. None when nothing is known."""
-        missing = max(0.0, _LEAST_COMPLETIONS - self.completions) if self.prior is not None else 0.0
+        """Seconds a task; what was kept, or else the prior, counts like the completions that are missing.
+
+        None when nothing is known.
+        """
+        known = self.prior if self.kept is None else self.kept
+        missing = max(0.0, _LEAST_COMPLETIONS - self.completions) if known is not None else 0.0
         total = self.completions + missing
         if total < 1:
-            return self.prior
-        return (self.busy_seconds + missing * (self.prior or 0.0)) / total
+            return known
+        return (self.busy_seconds + missing * (known or 0.0)) / total
+
+
+def in_words(seconds: float) -> str:
+    """Two digits of a time a task, as a Go-style duration of at least a millisecond."""
+    rounded = float(f"{max(seconds, _LEAST_WORDS):.2g}")
+    number, unit = (rounded * 1000, "ms") if rounded < 1 else (rounded, "s")
+    return f"{number:.0f}{unit}" if number >= 10 else f"{number:.2g}{unit}"

@@ -197,10 +197,11 @@ def _kubelet_configuration(place: NodePlace) -> dict[str, object]:
         "address": place.address,
         "authentication": {
             "x509": {"clientCAFile": str(PKI / "ca.crt")},
-            "webhook": {"enabled": False},
+            # metrics-server comes with the token of its ServiceAccount.
+            "webhook": {"enabled": True},
             "anonymous": {"enabled": False},
         },
-        "authorization": {"mode": "AlwaysAllow"},
+        "authorization": {"mode": "Webhook"},
         "healthzPort": 0,
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{place.cgroup}",

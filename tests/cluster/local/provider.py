@@ -192,7 +192,7 @@ def _start(nodes: int, image_store: Path) -> None:
 def _running() -> State:
     state = load_state()
     if state is None or not state.complete:
-        raise ClusterError("the local cluster is not up; start it with `python -m tests.cluster up`")
+        raise ClusterError("the local cluster is not up; start it with `make cluster-up`")
     return state
 
 

@@ -1,4 +1,4 @@
-"""A start that is killed half way leaves nothing that the next start or `down` cannot clean.
+"""A start that is killed half way, and a node that is lost, leave nothing that the next start or `down` cannot clean.
 
 Slow, needs root, and refuses to run while a cluster is up: it is for the long runs and for changes of the tooling.
 """
@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,10 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the local cluster needs root"),
 ]
 _CHECKOUT = Path(__file__).parents[3]
+_WARM_START_SECONDS = 20.0
+"""Promised for one node on two idle cores, with everything built."""
+_NODE_LOST_SECONDS = 90.0
+"""The controllers call a node lost that was silent for 50 s (kube-controller-manager's --node-monitor-grace-period)."""
 
 
 @pytest.fixture
@@ -60,6 +65,30 @@ def test_a_start_killed_after_this_process_is_cleaned_by_the_next(cluster: Local
         starting.send_signal(signal.SIGKILL)
     cluster.up()
     assert Api(KUBECONFIG).ready_nodes() == {"node-1"}
+    cluster.down()
+    assert nothing_is_left()
+    assert _network() == before
+    began = time.monotonic()
+    cluster.up()
+    took = time.monotonic() - began
+    assert Api(KUBECONFIG).ready_nodes() == {"node-1"}
+    cluster.down()
+    assert nothing_is_left()
+    assert _network() == before
+    assert took < _WARM_START_SECONDS, "a start after a killed one is a start like any other"
+
+
+def test_a_node_is_lost_and_another_one_added(cluster: LocalProvider) -> None:
+    before = _network()
+    cluster.up(2)
+    api = Api(KUBECONFIG)
+    assert api.ready_nodes() == {"node-1", "node-2"}
+    cluster.stop_node("node-2")
+    wait_for("the end of node-2", _NODE_LOST_SECONDS, lambda: api.ready_nodes() == {"node-1"})
+    assert cluster.add_node() == "node-3", "the name of a lost node is not given again"
+    assert api.ready_nodes() == {"node-1", "node-3"}
+    cluster.up(2)  # two of them run: nothing is to be done
+    assert api.ready_nodes() == {"node-1", "node-3"}
     cluster.down()
     assert nothing_is_left()
     assert _network() == before

@@ -5,13 +5,15 @@ They keep the nodes and the first node's file in a folder, and count creations t
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster.cache import CACHE_VARIABLE
-from tests.cluster.errors import ClusterError
-from tests.cluster.kind import KindProvider
+from tests.cluster.errors import ClusterError, UnsupportedByProvider
+from tests.cluster.kind import KindProvider, _configuration
 from tests.cluster.versions import TOOLS
 
 _KIND = """
@@ -20,6 +22,8 @@ get) cat "$WORLD/nodes" 2>/dev/null ;;
 create)
   echo created >> "$WORLD/creations"
   echo celery-operator-control-plane > "$WORLD/nodes"
+  while [ "$1" != --config ]; do shift; done
+  grep -o '"role": "worker"' "$2" | sed 's/.*/celery-operator-worker/' >> "$WORLD/nodes"
   [ -e "$WORLD/dies" ] && exit 137
   for last; do :; done
   touch "$last" ;;
@@ -64,6 +68,25 @@ def test_a_cluster_that_is_up_is_kept(world: Path) -> None:
     KindProvider().up()
     assert _creations(world) == 1
     assert KindProvider().kubeconfig().exists()
+
+
+def test_whoever_makes_the_cluster_makes_it_with_enough_nodes_for_all_tests(world: Path) -> None:
+    """`make demo` asks for one node, and `make test` after it for two."""
+    KindProvider().up()
+    KindProvider().up(2)
+    assert _creations(world) == 1
+    with pytest.raises(UnsupportedByProvider, match="has 2 node"):
+        KindProvider().up(3)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+def test_pods_run_on_every_node(world: Path, nodes: int) -> None:
+    made: Any = _configuration(nodes)["nodes"]
+    first, *others = made
+    assert [first["role"], *(one["role"] for one in others)] == ["control-plane", *["worker"] * (nodes - 1)]
+    patches = {patch["kind"]: patch for patch in map(json.loads, first["kubeadmConfigPatches"])}
+    assert patches["InitConfiguration"]["nodeRegistration"] == {"taints": []}, "kubeadm taints it where nothing is said"
+    assert "audit-policy-file" in patches["ClusterConfiguration"]["apiServer"]["extraArgs"]
 
 
 def test_a_cluster_whose_creation_died_is_not_up_and_is_created_anew(world: Path) -> None:

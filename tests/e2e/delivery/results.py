@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
-import fcntl
-import json
 import os
 import platform
 import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.e2e.release import ROOT
+from tests.verify import measured
 
-FOLDER_VARIABLE: Final = "DELIVERY_RESULTS"
-"""Names the folder to write to; unset, a run leaves no trace in the checkout."""
 FILE_NAME: Final = "cluster.json"
+KEY: Final = ("row", "broker", "deployment", "pool", "size")
+"""A later run of the same replaces an earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +43,6 @@ class Result:
     seconds: float
     notes: dict[str, object]
 
-    @property
-    def key(self) -> tuple[str, ...]:
-        """A later run of the same replaces an earlier one."""
-        return _key(asdict(self))
-
 
 def celery_version() -> str:
     """The Celery of the task image, by its lock file."""
@@ -62,32 +54,7 @@ def celery_version() -> str:
 
 def write(result: Result, kubernetes: str) -> None:
     """Put a result into the file, in place of an earlier one of the same row, broker and deployment."""
-    if not (folder := os.environ.get(FOLDER_VARIABLE)):
-        return
-    path = Path(folder) / FILE_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # rows of two processes may end together
-        file.seek(0)
-        before = json.loads(file.read() or '{"results": []}')["results"]
-        kept = [one for one in before if _key(one) != result.key]
-        document = {
-            "date": _today(),
-            "machine": _machine(),
-            "kubernetes": kubernetes,
-            "results": sorted([*kept, {**asdict(result), "date": _today()}], key=_key),
-        }
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-
-
-def _key(one: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(one[name]) for name in ("row", "broker", "deployment", "pool", "size"))
-
-
-def _today() -> str:
-    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    measured.keep(FILE_NAME, {**asdict(result), "machine": _machine(), "kubernetes": kubernetes}, key=KEY)
 
 
 def _machine() -> str:

@@ -10,6 +10,8 @@ from tests.e2e.delivery.disturbances import Disturbance
 from tests.e2e.delivery.load import Load
 from tests.e2e.delivery.workers import Fleet
 
+Kind = Literal["AtLeastOnce", "AtMostOnce", "plain"]
+"""Of deployment: the operator with one of its `taskDelivery` values, or a Deployment written by hand."""
 SecondRuns = Literal["none", "cut", "reported", "shown"]
 """none: no execution beyond the first. cut: only of tasks that were cut off. reported: any number. shown: at least one,
 since the row is there to show them."""
@@ -43,6 +45,12 @@ class Row:
     """By broker: the longest time from the cut to the next run, in seconds. None: it is not measured."""
     main_broker: str = "redis"
     brokers: tuple[str, ...] = ("redis", "rabbitmq")
+    kinds: tuple[Kind, ...] = ("AtLeastOnce", "plain")
+    """In the full size. AtMostOnce runs in one row of each sort (pods replaced, fewer pods, a task cut off, a worker
+    killed, a lost connection): in the others of a sort it could only say the same."""
+    seconds: tuple[int, int]
+    """What a full cell takes with the operator, and with a plain Deployment: for the order of the cells and the length
+    of a part of `make verify`. Measured with one cell at a time on two cores, or estimated from the row's waits."""
     needs_two_nodes: bool = False
     keeps_pods: bool = False
     """No pod may be restarted or replaced."""
@@ -86,6 +94,9 @@ def _away(seconds: float) -> Size:
     return Size(load=_BEFORE_OUTAGE, fleet=_EIGHT_SLOTS, disturb=happen.broker_away(seconds), silence=180)
 
 
+_EVERY_KIND: Final[tuple[Kind, ...]] = ("AtLeastOnce", "AtMostOnce", "plain")
+_LATE_ONLY: Final[tuple[Kind, ...]] = ("AtLeastOnce",)
+"""Not plain: it acknowledges before it starts, so that no visibility timeout reaches what it runs."""
 _REVOKED: Final = Load(eta=12, eta_seconds=(120, 130), short=8)
 _ORDERS: Final = Load(orders=600, short_seconds=(0.2, 1.0), over_seconds=150)
 
@@ -95,6 +106,8 @@ ROWS: Final = (
         title="rolling update of 4 pods to a new image, tasks of 1 to 20 s",
         small=Size(load=_MIXED, fleet=_EIGHT_SLOTS, disturb=happen.rolling_update),
         full=Size(load=_MORE, fleet=_EIGHT_SLOTS, disturb=happen.rolling_update),
+        seconds=(130, 110),
+        kinds=_EVERY_KIND,
     ),
     Row(
         name="rolling-update-long",
@@ -107,6 +120,8 @@ ROWS: Final = (
             within=300,
         ),
         plain_loses=True,
+        seconds=(164, 72),
+        kinds=_EVERY_KIND,
     ),
     Row(
         name="scale-in",
@@ -121,6 +136,8 @@ ROWS: Final = (
             within=300,
         ),
         plain_loses=True,
+        seconds=(221, 166),
+        kinds=_EVERY_KIND,
     ),
     Row(
         name="node-drain",
@@ -128,6 +145,7 @@ ROWS: Final = (
         small=Size(load=_MIXED, fleet=_EIGHT_SLOTS, disturb=happen.drain_node),
         full=Size(load=_MORE, fleet=_EIGHT_SLOTS, disturb=happen.drain_node),
         needs_two_nodes=True,
+        seconds=(108, 108),
     ),
     Row(
         name="short-grace",
@@ -137,6 +155,8 @@ ROWS: Final = (
         second_runs="cut",
         redelivered_within={"redis": 3.0, "rabbitmq": 3.0},
         plain_loses=True,
+        seconds=(177, 186),
+        kinds=_EVERY_KIND,
     ),
     Row(
         name="kill-main",
@@ -145,6 +165,8 @@ ROWS: Final = (
         second_runs="cut",
         redelivered_within={"redis": 40.0, "rabbitmq": 10.0},
         plain_loses=True,
+        seconds=(61, 113),
+        kinds=_EVERY_KIND,
     ),
     Row(
         name="kill-child",
@@ -154,6 +176,7 @@ ROWS: Final = (
         redelivered_within={"redis": 10.0, "rabbitmq": 10.0},
         main_broker="rabbitmq",
         plain_loses=True,
+        seconds=(55, 53),
     ),
     Row(
         name="broker-restart",
@@ -162,6 +185,8 @@ ROWS: Final = (
         second_runs="reported",
         keeps_pods=True,
         main_broker="rabbitmq",
+        seconds=(88, 260),
+        kinds=_EVERY_KIND,
     ),
     Row(
         name="broker-away",
@@ -170,18 +195,21 @@ ROWS: Final = (
         full=_away(180),
         second_runs="reported",
         keeps_pods=True,
+        seconds=(240, 400),
     ),
     Row(
         name="revoked",
         title="ETA tasks are revoked, then every pod is replaced",
         small=Size(load=_REVOKED, fleet=_TWO_PODS, disturb=happen.revoke_and_roll),
         must_note="rolledBeforeDue",
+        seconds=(140, 140),
     ),
     Row(
         name="new-task",
         title="rollout to an image whose tasks call a task that the old image does not know",
         small=Size(load=_ORDERS, fleet=_EIGHT_SLOTS, disturb=happen.roll_to_new_task),
         must_note="unknownTasksRequeued",
+        seconds=(60, 60),
     ),
     Row(
         name="inspecting-producer",
@@ -189,6 +217,8 @@ ROWS: Final = (
         small=_inspected(25, 300),
         full=_inspected(90, 300),
         brokers=("redis",),
+        seconds=(105, 0),
+        kinds=_LATE_ONLY,
     ),
     Row(
         name="inspecting-producer-5s",
@@ -198,10 +228,13 @@ ROWS: Final = (
         second_runs="shown",
         must_note="redeliveredWhileRunning",
         brokers=("redis",),
+        seconds=(135, 0),
+        kinds=_LATE_ONLY,
     ),
     Row(
         name="credentials",
         title="the broker's password is rotated (two accounts)",
         small=Size(load=_WHILE_ROLLED, fleet=_TWO_PODS, disturb=happen.rotate_credentials),
+        seconds=(76, 110),
     ),
 )

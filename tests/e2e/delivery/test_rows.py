@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from tests.e2e.conftest import MakeSpace
 from tests.e2e.delivery import results
 from tests.e2e.delivery.bench import Bench, bench
-from tests.e2e.delivery.rows import ROWS, Row, Size
+from tests.e2e.delivery.matrix import FULL, SMALL, Case
 from tests.e2e.delivery.verdict import Verdict
 
 VERIFY_SECONDS = 1500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One row, on one broker, by one kind of deployment, in one size."""
-
-    row: Row
-    broker: str
-    kind: str
-    size_name: str
-
-    @property
-    def size(self) -> Size:
-        """The row in this size."""
-        size = self.row.small if self.size_name == "small" else self.row.full or self.row.small
-        assert size is not None, f"row {self.row.name} has no {self.size_name} size"
-        return size
-
-    def __str__(self) -> str:
-        return f"{self.row.name}-{self.broker}-{self.kind}-{self.size_name}"
-
-
-def _cases() -> Iterator[Case]:
-    for row in ROWS:
-        if row.small is not None:
-            yield Case(row=row, broker=row.main_broker, kind="AtLeastOnce", size_name="small")
-        for broker in row.brokers:
-            for kind in ("AtLeastOnce", "AtMostOnce", "plain"):
-                yield Case(row=row, broker=broker, kind=kind, size_name="full")
 
 
 def _parameter(case: Case) -> object:
@@ -51,7 +20,7 @@ def _parameter(case: Case) -> object:
     return pytest.param(case, id=str(case), marks=marks)
 
 
-@pytest.mark.parametrize("case", [_parameter(case) for case in _cases()])
+@pytest.mark.parametrize("case", [_parameter(case) for case in (*SMALL, *FULL)])
 def test_no_task_is_lost(
     case: Case, request: pytest.FixtureRequest, make_space: MakeSpace, next_image: str, kubernetes_version: str
 ) -> None:

@@ -49,10 +49,10 @@ class Vhost:
             for number in range(count):
                 producer.publish(number, routing_key=queue)
 
-    def limited_user(self, *, configure: str, write: str, read: str) -> str:
+    def limited_user(self, *, configure: str, write: str, read: str, tags: str = "") -> str:
         """The user information of another account, with these rights here."""
         name = uuid4().hex[:8]
-        self._put(f"/api/users/{name}", {"password": "limited", "tags": ""})
+        self._put(f"/api/users/{name}", {"password": "limited", "tags": tags})
         rights = {"configure": configure, "write": write, "read": read}
         self._put(f"/api/permissions/{self._quoted}/{name}", rights)
         return f"{name}:limited"

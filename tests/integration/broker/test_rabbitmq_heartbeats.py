@@ -15,7 +15,7 @@ import pytest
 
 from celery_operator.observe.broker import rabbitmq_heartbeats
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Heartbeat, Unreadable
+from celery_operator.observe.broker.depth import HEARTBEATS_REFUSED, Heartbeat, Unreadable
 from celery_operator.observe.broker.hub import BrokerHub, Wish
 from celery_operator.observe.broker.rabbitmq_connection import RabbitConnection
 from celery_operator.observe.broker.rabbitmq_heartbeats import SILENCE, RabbitHeartbeats
@@ -215,7 +215,7 @@ async def test_missing_rights_are_told_with_what_to_do(rabbit: RabbitServer, vho
     _, task = listen(f"amqp://{user}@127.0.0.1:{rabbit.port}/{vhost.name}")
     with pytest.raises(Unreadable) as caught:
         await asyncio.wait_for(task, 10.0)
-    assert caught.value.problem.reason == "AccessRefused"
+    assert caught.value.problem.reason == HEARTBEATS_REFUSED
     assert "amq.gen" in caught.value.problem.message
 
 

@@ -250,13 +250,29 @@ async def test_what_workers_hold_is_known_from_the_management_api_alone(
         async def counted() -> bool:
             depths = await reader.read(["orders", "celery_delayed_3", "nobody"], unacked=True)
             assert depths["celery_delayed_3"].unacked is None
-            assert depths["nobody"] == Depth(ready=0, unacked=None, future_eta=None)
+            assert depths["nobody"] == Depth(ready=0, unacked=0, future_eta=None)
             seen.append(depths["orders"])
             return depths["orders"].unacked == 2
 
         await eventually(counted, timeout=25.0)
     assert seen[0].unacked is None
     assert seen[-1] == Depth(ready=1, unacked=2, future_eta=None)
+    assert reader.notes == ()
+
+
+async def test_reading_needs_no_right_but_access_to_the_virtual_host_and_the_tag_management(
+    rabbit: RabbitServer, vhost: Vhost, make_reader: ReaderMaker
+) -> None:
+    vhost.declare("orders")
+    vhost.fill("orders", 3)
+    user = vhost.limited_user(configure="^$", write="^$", read="^$", tags="management")
+    management = f"http://{user}@127.0.0.1:{rabbit.management_port}"
+    reader = make_reader(f"amqp://{user}@127.0.0.1:{rabbit.port}/{vhost.name}", management_url=management)
+
+    async def known() -> bool:
+        return (await reader.read(["orders"], unacked=True))["orders"] == Depth(ready=3, unacked=0, future_eta=None)
+
+    await eventually(known, timeout=25.0)
     assert reader.notes == ()
 
 

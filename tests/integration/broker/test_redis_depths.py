@@ -297,15 +297,25 @@ async def test_too_many_held_messages_are_unknown(empty: RedisServer) -> None:
     """However long it takes here: the clock of the reader stands still."""
     entry = json.dumps([{"body": ""}, "", "reports"])
 
-    async def held() -> int | None:
+    async def held(asked: bool = True) -> tuple[int | None, list[str]]:
         async with reader(empty.url(), clock=lambda: 0.0) as opened:
-            return (await opened.read(["reports"], unacked=True))["reports"].unacked
+            depth = (await opened.read(["reports"], unacked=asked))["reports"]
+            assert depth.unacked_needed
+            return depth.unacked, [note.reason for note in opened.notes]
 
     with empty.client() as client:
         client.hset("unacked", mapping={str(number): entry for number in range(20_000)})
-        assert await held() == 20_000
+        assert await held() == (20_000, [])
         client.hset("unacked", "one more", entry)
-        assert await held() is None
+        assert await held() == (None, ["UnackedUnknown"])
+        assert await held(asked=False) == (None, [])
+
+
+async def test_workers_that_acknowledge_nothing_hold_nothing(empty: RedisServer) -> None:
+    with empty.client() as client:
+        client.hset("unacked", "of others", json.dumps([{"body": ""}, "", "reports"]))
+    found = (await read(empty.url(), "reports", options={"ack_emulation": False}))["reports"]
+    assert found.unacked == 0
 
 
 async def test_held_messages_that_take_long_to_count_are_unknown_and_the_queues_are_not(empty: RedisServer) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
+import shlex
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,12 +16,14 @@ from typing import Any
 import pytest
 
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Heartbeat
-from celery_operator.observe.broker.redis_heartbeats import RedisHeartbeats
+from celery_operator.observe.broker.depth import HEARTBEATS_REFUSED, Heartbeat, Unreadable
+from celery_operator.observe.broker.redis_heartbeats import SILENCE, RedisHeartbeats
+from celery_operator.observe.broker.redis_reader import RedisReader
 from tests.integration.broker.celery_program import CeleryProgram
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
 
+BROKERS = Path(__file__).parents[3] / "docs" / "brokers.md"
 VERSIONS = ("celery-5.3", "celery-5.4", "celery-5.5", "celery-5.6", "celery-5.7")
 CHANNELS: dict[str, dict[str, Any]] = {
     "key-prefix": {"global_keyprefix": "shop[*]:"},
@@ -167,11 +171,64 @@ async def subscribed(server: RedisServer) -> None:
         await eventually(patterns, bool, within=5)
 
 
-async def published(server: RedisServer, message: str) -> None:
+async def published(server: RedisServer, message: str, channel: str = "/0.celeryev/worker.heartbeat") -> None:
     """Publish once somebody listens."""
     with server.client() as client:
 
         async def receivers() -> int:
-            return int(client.publish("/0.celeryev/worker.heartbeat", message))
+            return int(client.publish(channel, message))
 
         await eventually(receivers, bool, within=5)
+
+
+def user(server: RedisServer, name: str, *rights: str) -> str:
+    """The URL of a user who may do that alone."""
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", name, "reset", "on", f">{name}", *rights)
+    return f"redis://{name}:{name}@127.0.0.1:{server.port}/0"
+
+
+async def test_who_may_not_listen_is_told_what_to_allow_and_that_is_enough(server: RedisServer) -> None:
+    options = {"global_keyprefix": "shop[*]:"}
+    refused = BrokerAddress(url=user(server, "deaf", "+psubscribe", "+select"), options=json.dumps(options))
+    with pytest.raises(Unreadable) as refusal:
+        await asyncio.wait_for(RedisHeartbeats(refused).run(lambda _: None), 10)
+    problem = refusal.value.problem
+    assert problem.reason == HEARTBEATS_REFUSED
+    granted = shlex.split(problem.message.partition("(ACL SETUSER ... ")[2].partition(")")[0])
+    assert granted[0] == "+psubscribe"
+    address = user(server, "listener", "+select", *granted)
+    event = {"type": "worker-heartbeat", "hostname": "heard@here", "active": 1}
+    async with listening(address, options) as heard:
+        await published(server, envelope(json.dumps(event)), channel="shop[*]:/0.celeryev/worker.heartbeat")
+        await hear(heard, nodename="heard@here")
+
+
+async def test_a_listener_that_may_not_ping_goes_on_listening_in_silence(server: RedisServer) -> None:
+    """The refusal of its PING is an answer, too."""
+    address = user(server, "quiet", "+psubscribe", "+select", "&/0.celeryev/worker.*")
+    async with listening(address) as heard:
+        await asyncio.sleep(SILENCE + 1.0)  # that it stays silent is the condition
+        event = {"type": "worker-heartbeat", "hostname": "late@here", "active": 1}
+        await published(server, envelope(json.dumps(event)))
+        await hear(heard, nodename="late@here", within=1.0)
+
+
+async def test_the_documented_rights_are_enough(server: RedisServer) -> None:
+    """To read and to listen, whatever is in the queues."""
+    line = re.search(r"^ +ACL SETUSER celery-operator on >\.\.\. (.*)$", BROKERS.read_text(), re.MULTILINE)
+    assert line is not None
+    address = user(server, "documented", *line[1].split())
+    with server.client() as client:
+        client.lpush("reports", "{}", json.dumps({"headers": {"eta": "2099-01-01T00:00:00+00:00"}}))
+        client.hset("unacked", "tag", json.dumps([{"body": ""}, "shop", "reports"]))
+    reader = RedisReader(BrokerAddress(url=address))
+    try:
+        depth = (await reader.read(["reports"], unacked=True))["reports"]
+    finally:
+        await reader.close()
+    assert (depth.ready, depth.future_eta, depth.unacked) == (2, 1, 1)
+    event = {"type": "worker-heartbeat", "hostname": "documented@here", "active": 1}
+    async with listening(address) as heard:
+        await published(server, envelope(json.dumps(event)))
+        await hear(heard, nodename="documented@here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ class Bench:
 
     def __init__(self, cell: Cell, folder: Path, settings: Mapping[str, Any]) -> None:
         self.cell = cell
+        self._begun = time.monotonic()
         self.server: RedisServer | RabbitServer = (
             RedisServer(folder=folder / "broker", append_only=True)
             if cell.broker == "redis"
@@ -66,7 +68,7 @@ class Bench:
             broker_back=self.broker_back,
             notes=notes,
         )
-        keep(self.cell, outcome)
+        keep(self.cell, outcome, seconds=time.monotonic() - self._begun)
         return outcome
 
     def left_in_broker(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,14 +98,15 @@ async def test_killed_at_random_moments_it_converges_without_duplicates_or_orpha
             await asyncio.sleep(moments.uniform(0.0, LEADS_AFTER))
             created = await world.create(name, broker={"redis": {}}, workers=workers, beat={})
             owners[name] = created["metadata"]["uid"]
+            if kill % 4 == 0:
+                # Every other kill certainly comes after a write, however slow the machine is.
+                await _writes_about(operator, name)
             await asyncio.sleep(moments.uniform(0.0, PASS_LIFE))
         else:
             operator.launch()
             await world.patch(name, image=f"example.invalid/shop:{kill}")
             await asyncio.sleep(moments.uniform(0.0, START_LIFE))
         operator.kill()
-    written = sum(operator.text().count(word) for word in ('"applied ', '"created '))
-    assert written > 0, "no kill came after a write: the moments prove nothing"
 
     operator.start()
     for name in names:
@@ -126,6 +128,16 @@ async def test_killed_at_random_moments_it_converges_without_duplicates_or_orpha
         await world.api.delete(world.ref(CELERY_CLUSTER, name))
     await eventually(world.children, lambda left: not left, within=60)
     operator.stop()
+
+
+async def _writes_about(operator: OperatorProcess, name: str) -> None:
+    """Return when the operator has logged the first child that it wrote for the cluster."""
+    line = re.compile(rf'"(?:applied|created) [^"]*\b{name}-')
+
+    async def written() -> bool:
+        return line.search(operator.text()) is not None
+
+    await eventually(written, bool, within=30, every=0.01)
 
 
 def _runs_the_newest_image(number: int) -> Callable[[Manifest], bool]:
@@ -153,7 +165,7 @@ async def test_of_two_operators_only_the_leader_writes(
     assert _writes(standby) == 0
 
 
-async def test_the_standby_takes_over_within_three_seconds_of_a_stop(
+async def test_the_standby_does_not_wait_for_the_lease_of_a_leader_that_stopped(
     world: World, pair: tuple[OperatorProcess, OperatorProcess]
 ) -> None:
     leader, standby = pair
@@ -162,8 +174,8 @@ async def test_the_standby_takes_over_within_three_seconds_of_a_stop(
     stopping = time.monotonic()
     leader.stop()
     _wait_until_it_leads(standby)
-    seconds = time.monotonic() - stopping
-    assert seconds < 3.0
+    # 2 s on a machine that does nothing else: one turn of the election.
+    assert time.monotonic() - stopping < LEASE_SECONDS / 2
     await world.patch(image="example.invalid/shop:2")
     await world.settled()
 

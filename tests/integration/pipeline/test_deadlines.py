@@ -36,7 +36,7 @@ class Told:
         async def read() -> int:
             return len(self.asked)
 
-        await eventually(read, lambda asked: asked >= count, within=10, every=0.01)
+        await eventually(read, lambda asked: asked >= count, within=30, every=0.01)
         return self.asked[-1]
 
 

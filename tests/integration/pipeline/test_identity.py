@@ -15,6 +15,7 @@ from celery_operator.reconcile.plan import Plan
 from celery_operator.reconcile.steps import FIELD_MANAGER, Apply
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.pipeline.conftest import World, cluster_manifest
+from tests.integration.waiting import eventually
 
 
 def account(world: World, **metadata: Any) -> Manifest:
@@ -130,6 +131,14 @@ async def test_what_the_api_server_quotes_shows_no_password(world: World, operat
     assert "imagePullPolicy" in found["message"]
     assert "redis://***@broker.example.invalid/0" in found["message"]
     cluster = await world.wait_for(CELERY_CLUSTER, "shop")
+
+    async def quoting() -> list[Manifest]:
+        return [
+            event
+            for event in await world.api.list(EVENT, namespace=world.namespace)
+            if url.rpartition("@")[2] in str(event.get("note"))
+        ]
+
+    await eventually(quoting, lambda found: found, within=20)
     events = await world.api.list(EVENT, namespace=world.namespace)
-    assert any(url.rpartition("@")[2] in str(event.get("note")) for event in events)
     assert "hunter2" not in str(cluster["status"]) + str(events) + operator.text()

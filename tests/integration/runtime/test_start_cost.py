@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,29 @@ def test_a_worker_imports_nothing_of_beat_nor_of_a_terminal(
     ours = {name.partition(".")[2] for name in modules if name.startswith("celery_operator_runtime.")}
     assert [name for name in sorted(ours) if name.startswith(("beat", "claim", "amqp_claims", "ticks"))] == []
     assert not modules & {"click_repl", "prompt_toolkit"}
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", "celery-5.5", "celery-5.7"])
+def test_a_worker_waits_for_the_neighbours_that_there_are_and_no_longer(
+    make_pod: PodMaker, empty_broker: RedisServer, celery: str
+) -> None:
+    on = {"CELERY_OPERATOR_MINGLE": "on"}
+    first, second = (make_pod(celery=celery, broker=empty_broker.url(), env=on) for _ in range(2))
+    first.start().wait_for("/readyz")
+    assert "mingle: all alone" in first.output()
+    second.start().wait_for("/readyz")
+    assert "mingle: sync with 1 nodes" in second.output()
+    # By itself, Celery listens for a second in either case.
+    assert max(seconds_of_mingle(first), seconds_of_mingle(second)) < 0.9
+
+
+def seconds_of_mingle(pod: Pod) -> float:
+    """Between the two lines that Celery logs."""
+    stamps = re.findall(
+        r"^\[(\S+ [\d:]+),(\d+): \w+/\w+\] mingle: (?:searching|all alone|sync complete)", pod.output(), re.MULTILINE
+    )
+    begun, over = (datetime.fromisoformat(f"{second}.{millisecond}") for second, millisecond in stamps)
+    return (over - begun).total_seconds()
 
 
 def test_an_application_and_a_plugin_that_use_the_terminals_package_get_it(

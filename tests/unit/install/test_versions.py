@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import yaml
 
 from celery_operator import __version__
-from tests.unit.install.files import CHART, INSTALL, SAMPLES, objects, of_kind
+from tests.unit.install.files import CHART, INSTALL, ROOT, SAMPLES, objects, of_kind
 
 
 def test_the_chart_installs_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_the_package_and_its_images_are_of_this_version() -> None:
+    """The Makefile and the end-to-end tests name the images by it."""
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
 
 
 def test_the_plain_manifest_runs_this_version() -> None:

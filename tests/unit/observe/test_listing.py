@@ -1,65 +1,125 @@
-"""Listings: kinds whose CRDs nobody has installed are no trouble, and are noticed when they come and go."""
+"""The regular comparison with the truth, in virtual time: when it is made, what it tells of, and what it survives."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
+from kubernetes.aio.client import Configuration
 
-from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import NotFound
-from celery_operator.kube.objects import DEPLOYMENT, HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR, Kind
+from celery_operator.kube.client import KubeClient, Manifests
+from celery_operator.kube.errors import Unavailable
+from celery_operator.kube.objects import DEPLOYMENT, Kind
 from celery_operator.observe import kinds
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
-from tests.unit.desired.clusters import manifest
+from tests.unit.observe.virtual_time import run
 
 SHOP = ClusterKey(namespace="team", name="shop")
+Clock = Callable[[], float]
 
 
-class Api:
-    """What an API server lists: one CeleryCluster, and nothing of the kinds that are not served."""
+class Server(KubeClient):
+    """One namespace with one Deployment; notes when its Deployments are listed, and is away when the test says so."""
 
-    def __init__(self, *missing: Kind) -> None:
-        self.missing = set(missing)
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(Configuration())
+        self.version = 1
+        self.away = False
+        self.listed: list[float] = []
+        self._clock = clock
 
-    async def list(self, kind: Kind, **_: Any) -> list[dict[str, Any]]:
-        if kind in self.missing:
-            raise NotFound("the server could not find the requested resource", status=404)
-        return [manifest()] if kind == kinds.CELERY_CLUSTER else []
-
-
-def listing(api: Api) -> tuple[Listing, list[ClusterKey]]:
-    changed: list[ClusterKey] = []
-    cache = ObjectCache(kinds.CELERY_CLUSTER)
-    made = Listing(cast("KubeClient", api), cache, namespaces=(), on_change=changed.append, random=lambda: 0.5)
-    return made, changed
-
-
-async def test_optional_kinds_that_are_not_served_are_known() -> None:
-    made, _ = listing(Api(HTTP_ROUTE, POD_MONITOR))
-    await made.fill()
-    assert made.complete
-    assert made.missing == {HTTP_ROUTE, POD_MONITOR}
-
-
-async def test_a_kind_that_comes_has_every_cluster_looked_at_again() -> None:
-    api = Api(HTTP_ROUTE, POD_MONITOR)
-    made, changed = listing(api)
-    await made.fill()
-    changed.clear()
-
-    await made._compare()
-    assert changed == []
-
-    api.missing.remove(POD_MONITOR)
-    await made._compare()
-    assert changed == [SHOP]
-    assert made.missing == {HTTP_ROUTE}
+    async def list(self, kind: Kind, *, namespace: str | None = None, label_selector: str | None = None) -> Manifests:
+        assert namespace == "team"
+        if kind == kinds.CELERY_CLUSTER:
+            self.listed.append(self._clock())
+        if self.away:
+            raise Unavailable("no answer")
+        if kind != DEPLOYMENT:
+            return []
+        metadata = {
+            "name": "shop-worker-web",
+            "namespace": "team",
+            "uid": "uid-web",
+            "resourceVersion": str(self.version),
+            "labels": {"celery-operator.dev/cluster": "shop"},
+        }
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": {"replicas": 1}}]
 
 
-async def test_every_other_kind_has_to_be_there() -> None:
-    made, _ = listing(Api(DEPLOYMENT, SERVICE_MONITOR))
-    with pytest.raises(NotFound):
-        await made._compare()
+@dataclass
+class Rig:
+    """A listing whose cache is filled already."""
+
+    clock: Clock
+    random: float = 0.5
+    changed: list[tuple[ClusterKey, float]] = field(default_factory=list)
+
+    async def start(self) -> Server:
+        self.server = Server(self.clock)
+        listing = Listing(
+            self.server,
+            ObjectCache(kinds.CELERY_CLUSTER),
+            namespaces=("team",),
+            on_change=lambda key: self.changed.append((key, self.clock())),
+            random=lambda: self.random,
+        )
+        await listing.fill()
+        assert listing.complete
+        self.server.listed.clear()
+        self.changed.clear()
+        self._task = asyncio.create_task(listing.run())
+        return self.server
+
+    async def stop(self) -> None:
+        assert not self._task.done(), "it goes on for ever"
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self.server.close()
+
+
+@pytest.mark.parametrize(("random", "seconds"), [(0.0, 480), (0.5, 600), (1.0, 720)])
+def test_everything_is_listed_every_ten_minutes_but_not_by_all_at_once(random: float, seconds: float) -> None:
+    async def test(clock: Clock) -> None:
+        rig = Rig(clock=clock, random=random)
+        server = await rig.start()
+        await asyncio.sleep(3.5 * seconds)
+        assert server.listed == pytest.approx([seconds, 2 * seconds, 3 * seconds])
+        assert rig.changed == [], "nothing has changed"
+        await rig.stop()
+
+    run(test)
+
+
+def test_a_change_that_no_watch_told_of_is_found() -> None:
+    async def test(clock: Clock) -> None:
+        rig = Rig(clock=clock)
+        server = await rig.start()
+        await asyncio.sleep(700)
+        server.version = 2
+        await asyncio.sleep(1200)
+        assert [key for key, _ in rig.changed] == [SHOP]
+        assert [at for _, at in rig.changed] == pytest.approx([1200])
+        await rig.stop()
+
+    run(test)
+
+
+def test_an_api_server_that_is_away_is_listed_the_next_time() -> None:
+    async def test(clock: Clock) -> None:
+        rig = Rig(clock=clock)
+        server = await rig.start()
+        server.version = 2
+        server.away = True
+        await asyncio.sleep(700)
+        assert server.listed == pytest.approx([600])
+        assert rig.changed == []
+        server.away = False
+        await asyncio.sleep(600)
+        assert [at for _, at in rig.changed] == pytest.approx([1200])
+        await rig.stop()
+
+    run(test)

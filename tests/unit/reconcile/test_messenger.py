@@ -137,6 +137,13 @@ async def test_a_pod_that_is_not_there_is_counted(
     assert outcomes == ["failed"]
 
 
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long the pause is does not matter where several tries do."""
+    monkeypatch.setattr("celery_operator.reconcile.messenger.RETRY_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("quick_retries")
 async def test_a_pod_that_cannot_be_reached_is_tried_until_it_answers(
     outcomes: list[Outcome], unused_tcp_port: int
 ) -> None:
@@ -164,6 +171,7 @@ async def test_a_pod_that_cannot_be_reached_is_tried_until_it_answers(
     assert left <= 15.0, "what is left is said anew"
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("ended", ["the time is over", "the pod is gone", "the cluster is gone", "a new deadline"])
 async def test_nobody_is_tried_for_longer_than_it_matters(
     outcomes: list[Outcome], unused_tcp_port: int, ended: str

@@ -1,4 +1,4 @@
-"""The plan does the right minimal thing, once, and never to an object of somebody else."""
+"""The plan settles, and after that it does the right minimal thing, once."""
 
 from __future__ import annotations
 
@@ -10,48 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.objects import (
-    CONFIG_MAP,
-    DEPLOYMENT,
-    PERSISTENT_VOLUME_CLAIM,
     SECRET,
-    SERVICE,
-    STATEFUL_SET,
 )
 from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.plan import Plan
-from celery_operator.reconcile.steps import Delete
 from tests.unit.desired.clusters import BIG, QUICKSTART, cluster
-from tests.unit.reconcile.world import World, ref, writers
-
-Json = dict[str, Any]
-WEB = ref(DEPLOYMENT, "shop-worker-web")
-BEAT = ref(STATEFUL_SET, "shop-beat")
-BEAT_CLAIM = ref(PERSISTENT_VOLUME_CLAIM, "shop-beat")
-REDIS_SECRET = ref(SECRET, "shop-redis")
-OLD, NEW = ref(CONFIG_MAP, "shop-runtime-0123456789"), ref(CONFIG_MAP, "shop-runtime-next")
-NEXT_RUNTIME = Runtime(files={"launch.py": "# next\n"}, content_hash="next")
-
-
-def settled(spec: Json | None = None) -> tuple[World, CeleryCluster]:
-    """A world in which a cluster is completely applied."""
-    world, shop = World(), cluster(spec)
-    world.settle(shop)
-    return world, shop
-
-
-def group(**fields: Any) -> Json:
-    return {"workers": [{"name": "web", **fields}]}
-
-
-def runtime_of(world: World, child: Any) -> str:
-    volumes = world.objects[child]["spec"]["template"]["spec"]["volumes"]
-    return str(next(volume["configMap"]["name"] for volume in volumes if "configMap" in volume))
-
-
-# Idempotence
+from tests.unit.reconcile.settled import (
+    ALL,
+    BEAT,
+    REDIS_SECRET,
+    SCALE,
+    WEB,
+    Json,
+    group,
+    settled,
+)
+from tests.unit.reconcile.world import World, writers
 
 specs = st.fixed_dictionaries(
     {
@@ -147,9 +122,6 @@ def test_what_others_need_is_applied_first() -> None:
     ]
 
 
-# Minimal changes
-
-ALL, SCALE = "all", "scale"
 EDITS = [
     (group(replicas=2), group(replicas=5), {("Deployment shop-worker-web", SCALE)}),
     (group(), group(concurrency=9), {("Deployment shop-worker-web", ALL)}),
@@ -237,237 +209,6 @@ def test_a_deleted_child_is_made_again() -> None:
     world, shop = settled()
     del world.objects[WEB]
     assert writers(world.plan(shop)) == {("Deployment shop-worker-web", ALL), ("Deployment shop-worker-web", SCALE)}
-
-
-# Strangers
-
-STRANGERS: list[Json] = [
-    {"ownerReferences": [{"uid": "another", "controller": True}]},
-    {"ownerReferences": [{"uid": "cluster-uid"}]},
-    {},
-    {"labels": {"celery-operator.dev/cluster": "shop", "app.kubernetes.io/managed-by": "celery-operator"}},
-]
-
-
-@pytest.mark.parametrize("metadata", STRANGERS)
-def test_a_strangers_object_is_named_and_left_alone(metadata: Json) -> None:
-    world, shop = World(), cluster({"beat": {}})
-    strange = {"name": "shop-worker-web", "namespace": "team", **metadata}
-    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
-    plan = world.plan(shop)
-    assert plan.taken == ("Deployment 'shop-worker-web' exists and belongs to somebody else; rename or delete it",)
-    assert all(step.ref != WEB for step in plan.applies)
-    assert plan.deletes == ()
-    assert plan.requeue_after == 30.0
-    assert ("StatefulSet shop-beat", ALL) in writers(plan), "its name says nothing about beat"
-
-
-@pytest.mark.parametrize("metadata", STRANGERS)
-def test_a_strangers_object_is_never_deleted(metadata: Json) -> None:
-    world, shop = settled()
-    strange = {"name": "shop-settings", "namespace": "team", **metadata}
-    world.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": strange, "data": {}})
-    assert world.plan(shop).is_empty
-
-
-FORMER = {"apiVersion": "celery-operator.dev/v1alpha1", "kind": "CeleryCluster", "controller": True, "uid": "former"}
-LEAVING = [
-    ({"ownerReferences": [{**FORMER, "name": "shop"}]}, "of a former CeleryCluster 'shop' is being deleted"),
-    ({"deletionTimestamp": "2026-01-01T00:00:00Z"}, "belongs to somebody else and is being deleted"),
-]
-
-
-@pytest.mark.parametrize(("metadata", "said"), LEAVING)
-def test_what_is_about_to_vanish_is_waited_for(metadata: Json, said: str) -> None:
-    world = World()
-    strange = {"name": "shop-worker-web", "namespace": "team", **metadata}
-    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
-    plan = world.plan(cluster())
-    assert plan.leaving == (f"Deployment 'shop-worker-web' {said}",)
-    assert plan.taken == ()
-    assert plan.requeue_after == 1.0
-    assert all(step.ref != WEB for step in plan.applies)
-
-
-def test_another_clusters_child_is_not_about_to_vanish() -> None:
-    world = World()
-    strange = {"name": "shop-worker-web", "namespace": "team", "ownerReferences": [{**FORMER, "name": "shop-worker"}]}
-    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
-    assert len(world.plan(cluster()).taken) == 1
-
-
-def test_a_strangers_secret_is_never_used_as_the_managed_redis_password() -> None:
-    world, shop = World(), cluster(QUICKSTART)
-    world.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-redis", "namespace": "team"}})
-    plan = world.plan(shop)
-    assert plan.is_empty
-    assert plan.taken == ("Secret 'shop-redis' exists and belongs to somebody else; rename or delete it",)
-
-
-def test_children_of_a_cluster_of_the_same_name_that_is_gone_are_strangers() -> None:
-    """Until the garbage collector has removed them."""
-    world, _ = settled()
-    plan = world.plan(cluster(uid="born-again"))
-    assert plan.is_empty
-    assert plan.taken == ()
-    assert plan.leaving == (
-        "ConfigMap 'shop-runtime-0123456789' of a former CeleryCluster 'shop' is being deleted",
-        "ServiceAccount 'shop-celery' of a former CeleryCluster 'shop' is being deleted",
-        "Deployment 'shop-worker-web' of a former CeleryCluster 'shop' is being deleted",
-    )
-    assert plan.requeue_after == 1.0
-
-
-# Passes that write nothing
-
-
-def test_missing_references_block_every_write() -> None:
-    world, _ = settled()
-    world.missing = ("Secret 'a' does not exist (spec.env[A])", "Secret 'b' does not exist (spec.env[B])")
-    plan = world.plan(cluster({**group(replicas=9, concurrency=9), "beat": {}}))
-    assert plan.is_empty
-    assert plan.blocked is not None
-    assert (plan.blocked.reason, plan.blocked.problems) == ("ReferenceMissing", world.missing)
-    assert plan.blocked.retry == 5.0
-
-
-def test_an_invalid_spec_blocks_every_write_and_names_every_problem() -> None:
-    world, _ = settled()
-    plan = world.plan(cluster({"config": {"broker_url": "x", "worker_pool": "y"}, "beat": {}}))
-    assert plan.is_empty
-    assert plan.blocked is not None
-    assert plan.blocked.reason == "InvalidSpec"
-    assert plan.blocked.retry is None
-    assert len(plan.blocked.problems) == 2
-
-
-def test_a_template_that_cannot_be_merged_blocks_every_write() -> None:
-    world, _ = settled()
-    bad = {"podTemplate": {"spec": {"containers": [{"name": "worker", "args": []}]}}}
-    plan = world.plan(cluster({**bad, "beat": {}}))
-    assert plan.is_empty
-    assert plan.blocked is not None
-    assert plan.blocked.reason == "InvalidSpec"
-    assert "spec.podTemplate.spec.containers[worker].args" in plan.blocked.problems[0]
-
-
-def test_paused_writes_and_deletes_nothing() -> None:
-    world, _ = settled({"beat": {}})
-    world.missing = ("Secret 'a' does not exist (spec.env[A])",)
-    assert world.plan(cluster({**group(replicas=9), "paused": True, "image": "new"})) == Plan(held=True)
-    assert world.plan(cluster({"beat": {}, "paused": True})) == Plan()
-    world.applied.clear()  # a new process remembers no apply, and must not call that a change
-    assert world.plan(cluster({"beat": {}, "paused": True})) == Plan()
-
-
-def test_a_bad_spec_is_told_while_paused_too() -> None:
-    plan = World().plan(cluster({"paused": True, "config": {"broker_url": "x"}}))
-    assert plan.is_empty
-    assert plan.blocked is not None
-
-
-# The runtime
-
-
-def test_an_operator_upgrade_alone_changes_no_pod_template() -> None:
-    world, shop = settled({"beat": {}})
-    world.runtime = NEXT_RUNTIME
-    plan = world.plan(shop)
-    assert writers(plan) == {("ConfigMap shop-runtime-next", ALL)}
-    assert plan.deletes == ()
-    world.settle(shop)
-    assert runtime_of(world, WEB) == runtime_of(world, BEAT) == OLD.name
-
-
-def test_a_group_that_rolls_anyway_moves_to_the_new_runtime() -> None:
-    world, shop = settled({"beat": {}})
-    world.runtime = NEXT_RUNTIME
-    world.settle(shop)
-    world.settle(cluster({"beat": {}, **group(concurrency=9)}))
-    assert runtime_of(world, WEB) == NEW.name
-    assert runtime_of(world, BEAT) == OLD.name
-    assert OLD in world.objects
-
-
-def test_a_replicas_edit_after_an_upgrade_still_rolls_nothing() -> None:
-    world, _ = settled(group(replicas=1))
-    world.runtime = NEXT_RUNTIME
-    world.settle(cluster(group(replicas=4)))
-    assert runtime_of(world, WEB) == OLD.name
-
-
-def test_a_group_whose_runtime_is_gone_moves_to_the_new_one() -> None:
-    """Its next pod could not start otherwise."""
-    world, shop = settled()
-    world.runtime = NEXT_RUNTIME
-    del world.objects[OLD]
-    world.settle(shop)
-    assert runtime_of(world, WEB) == NEW.name
-
-
-def test_the_old_runtime_goes_when_no_template_and_no_pod_uses_it() -> None:
-    world, shop = settled()
-    world.runtime = NEXT_RUNTIME
-    world.settle(shop)
-    rolled = cluster(group(concurrency=9))
-    volume = {"name": "celery-operator", "configMap": {"name": OLD.name}}
-    world.pods = [{"kind": "Pod", "metadata": {"name": "old"}, "spec": {"volumes": [volume]}}]
-    world.settle(rolled)
-    assert OLD in world.objects, "a pod still mounts it, and may restart its container"
-    world.pods = []
-    assert world.plan(rolled).deletes == (Delete(ref=OLD, uid=world.objects[OLD]["metadata"]["uid"]),)
-
-
-# Pruning
-
-
-def test_a_removed_group_is_deleted_by_its_uid() -> None:
-    world, _ = settled({"workers": [{"name": "web"}, {"name": "mail"}]})
-    mail = ref(DEPLOYMENT, "shop-worker-mail")
-    plan = world.plan(cluster())
-    assert plan.deletes == (Delete(ref=mail, uid=world.objects[mail]["metadata"]["uid"]),)
-    assert plan.applies == ()
-
-
-def test_what_is_being_deleted_already_is_not_deleted_again() -> None:
-    world, _ = settled({"beat": {}})
-    world.objects[BEAT]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert world.plan(cluster()).deletes == ()
-
-
-def test_a_claim_without_retain_goes_with_its_field() -> None:
-    world, _ = settled({"beat": {"storage": {}}})
-    world.settle(cluster({"beat": {}}))
-    assert BEAT_CLAIM not in world.objects
-
-
-def test_a_retained_claim_stays_and_is_found_again() -> None:
-    world, _ = settled({"beat": {"storage": {"retain": True}}})
-    assert "ownerReferences" not in world.objects[BEAT_CLAIM]["metadata"]
-    world.settle(cluster())
-    assert BEAT_CLAIM in world.objects
-    reborn = cluster({"beat": {"storage": {"retain": True}}}, uid="born-again")
-    world.objects = {BEAT_CLAIM: world.objects[BEAT_CLAIM]}
-    world.applied.clear()
-    world.settle(reborn)
-    assert world.plan(reborn).taken == ()
-
-
-def test_retain_can_be_given_and_taken_back() -> None:
-    world, _ = settled({"beat": {"storage": {}}})
-    world.settle(cluster({"beat": {"storage": {"retain": True}}}))
-    assert not world.objects[BEAT_CLAIM]["metadata"].get("ownerReferences")
-    world.settle(cluster({"beat": {"storage": {}}}))
-    assert world.objects[BEAT_CLAIM]["metadata"]["ownerReferences"][0]["uid"] == "cluster-uid"
-    world.settle(cluster())
-    assert BEAT_CLAIM not in world.objects
-
-
-def test_a_managed_redis_that_is_no_longer_wanted_goes_and_its_secret_first() -> None:
-    world, _ = settled({"broker": {"redis": {}}})
-    deleted = [deletion.ref for deletion in world.plan(cluster()).deletes]
-    assert deleted[0] == REDIS_SECRET
-    assert set(deleted) == {REDIS_SECRET, ref(SERVICE, "shop-redis"), ref(STATEFUL_SET, "shop-redis")}
 
 
 def test_a_new_password_reaches_every_pod() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest
 from celery_operator.observe.snapshot import PodMark, Target
@@ -123,6 +125,27 @@ def test_a_paused_cluster_is_not_scaled() -> None:
     world = settled(shop)
     paused = cluster({"workers": [{"name": "web", **SCALING}], "paused": True})
     assert plan(world, paused, Target(replicas=4)).is_empty
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{"config": {"broker_url": "redis://x"}}, {"broker": {"redis": {}}}, {}],
+    ids=["refused", "strangers-password", "reference-missing"],
+)
+def test_whatever_else_is_wrong_with_it_a_paused_cluster_is_not_written_to(trouble: dict[str, Any]) -> None:
+    world = settled(group(**SCALING))
+    world.missing = () if trouble else ("Secret shop-broker is missing",)
+    world.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-redis", "namespace": "team"}})
+    world.pods = [pod("marked", cost="low")]
+    marks = {"marked": PodMark(uid="uid-marked", annotations={"cost": None})}
+    spec = {"workers": [{"name": "web", **SCALING}, {"name": "new"}], **trouble}
+    target = Target(replicas=7, marks=marks)
+    going_on = plan(world, cluster(spec), target)
+    assert (len(going_on.applies), len(going_on.marks)) == (1, 1)
+    paused = plan(world, cluster({**spec, "paused": True}), target)
+    assert paused.is_empty
+    assert paused.scaled == ()
+    assert paused.held
 
 
 def pod(name: str, **annotations: str) -> Manifest:

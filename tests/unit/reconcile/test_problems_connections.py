@@ -52,6 +52,11 @@ def test_what_goes_together_has_no_problem(spec: Json) -> None:
             {"broker": RABBIT, "resultBackend": {"sameAsBroker": True}},
             "spec.resultBackend.sameAsBroker: a broker of type 'amqps' keeps no results",
         ),
+        (
+            {"broker": {"url": "redis://:hunter2/@broker/0"}},
+            "spec.broker.url: host and port cannot be read from this URL",
+        ),
+        ({"resultBackend": {"url": "redis://["}}, "spec.resultBackend.url: host and port cannot be read"),
         ({"resultBackend": RABBIT}, "spec.resultBackend: a broker of type 'amqps' keeps no results"),
         (
             {"broker": {"url": "redis://r", "transportOptions": {}}, "config": {"BROKER_TRANSPORT_OPTIONS": {}}},
@@ -115,3 +120,4 @@ def test_what_goes_together_has_no_problem(spec: Json) -> None:
 def test_what_does_not_is_told_with_what_to_do(spec: Json, says: str) -> None:
     (problem,) = problems.find(cluster(spec))
     assert says in problem
+    assert "hunter2" not in problem

@@ -247,6 +247,39 @@ def test_nobody_asks_what_is_taken_where_it_decides_nothing() -> None:
     assert decided(nobodys).needs_unacked
 
 
+def test_the_last_pod_stays_until_it_is_known_that_nothing_is_taken() -> None:
+    """On Redis what a lost worker took comes back only while somebody consumes."""
+    unknown = load(workers=workers(3), unacked_needed=True)
+    held, history = looked(unknown, policy(), SEEN, first=0.0, until=600.0)
+    assert {(found.want, found.needs_unacked) for found in held} == {(1, True)}
+    assert held[-1].desired == 1
+    known = replace(unknown, unacked=0)
+    found, history = looked(known, policy(), history, first=602.0, until=730.0)
+    assert (found[0].desired, found[-1].desired) == (1, 0)
+    again, _ = decide(unknown, policy(), history, 732.0)
+    assert again.desired == 1, "known to be empty a moment ago is not enough"
+
+
+def test_the_last_drained_pod_stays_so_for_a_moment_without_an_answer_and_consumes_when_none_comes() -> None:
+    """A drained worker puts back nothing of what others have lost."""
+    unknown = load(workers=workers(1, draining=True), unacked_needed=True)
+    held, _ = looked(unknown, policy(), SEEN, first=0.0, until=20.0)
+    assert [found.undrain for found in held] == [()] * 8 + [("w0",)] * 3
+
+
+def test_what_nobody_can_tell_wakes_nobody() -> None:
+    at_zero = load(unacked_needed=True)
+    found = decided(at_zero)
+    assert (found.want, found.desired, found.needs_unacked) == (0, 0, False)
+
+
+def test_where_brokers_put_back_by_themselves_idle_workers_are_enough_for_zero() -> None:
+    """RabbitMQ without its management API: nobody can ever tell, and nothing is lost by it."""
+    assert decided(load(workers=workers(3), unacked_needed=False)).desired == 0
+    silent = load(workers=(worker("a"), worker("b", active=None)), unacked_needed=False)
+    assert decided(silent).desired >= 1
+
+
 def test_orphans_that_nobody_can_see_any_more_keep_the_last_pod_and_wake_none() -> None:
     known = replace(SEEN, orphans_since=-100.0)
     assert decided(load(workers=workers(1)), history=known).want == 1

@@ -87,13 +87,19 @@ QUEUES = st.lists(
     )
 )
 LOADS = st.builds(
-    lambda queues, fleet, starting, unacked: Load(
-        queues=queues, workers=fleet, replicas=max(0, len(fleet) + starting), slots_per_worker=4, unacked=unacked
+    lambda queues, fleet, starting, unacked, needed: Load(
+        queues=queues,
+        workers=fleet,
+        replicas=max(0, len(fleet) + starting),
+        slots_per_worker=4,
+        unacked=unacked,
+        unacked_needed=needed,
     ),
     QUEUES,
     WORKERS,
     st.sampled_from([0, 0, 0, 1, 3, -1, -2]),
     st.one_of(st.none(), st.integers(0, 20)),
+    st.booleans(),
 )
 """With pods that have not appeared, and with pods that are more than the number asks for and not gone yet."""
 READ = LOADS.filter(lambda load: not load.unreadable)
@@ -282,7 +288,7 @@ def test_where_etas_are_hidden_somebody_goes_on_holding_them(
 def test_what_nobody_knows_is_not_forgotten_and_lets_nothing_go(
     of: Load, by: Policy, history: History, orphaned: float | None
 ) -> None:
-    history = replace(history, orphans_since=orphaned)
+    of, history = replace(of, unacked_needed=False), replace(history, orphans_since=orphaned)
     found, later = decide(replace(of, unacked=None), by, history, 0.0)
     assert later.orphans_since == orphaned
     assert found.needs_unacked == (orphaned is not None or (found.want == 0 and of.replicas > 0))
@@ -290,6 +296,17 @@ def test_what_nobody_knows_is_not_forgotten_and_lets_nothing_go(
         assert min(found.want, found.desired) >= 1
     if orphaned is None:
         assert found.want == decide(replace(of, unacked=0), by, history, 0.0)[0].want
+
+
+@MANY
+@given(of=READ, by=POLICIES, history=HISTORIES)
+def test_what_somebody_should_know_and_does_not_lets_nobody_go_to_zero(of: Load, by: Policy, history: History) -> None:
+    of = replace(of, unacked=None, unacked_needed=True)
+    found, _ = decide(of, by, history, 0.0)
+    known, _ = decide(replace(of, unacked=0), by, history, 0.0)
+    assert found.want == max(known.want, min(of.replicas, 1))
+    assert found.desired >= min(of.replicas, 1)
+    assert found.needs_unacked == known.needs_unacked == (known.want == 0 and of.replicas > 0)
 
 
 @MANY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from celery_operator.scaling.service_time import ServiceTime
+from celery_operator.scaling.service_time import ServiceTime, in_words
 
 
 def test_nothing_is_known_without_prior_and_tasks() -> None:
@@ -37,3 +37,44 @@ def test_old_tasks_are_forgotten() -> None:
 def test_an_empty_interval_changes_nothing() -> None:
     before = ServiceTime(prior=1.0).observe(busy_slots=1.0, completed=1, seconds=2.0)
     assert before.observe(busy_slots=5.0, completed=5, seconds=0.0) == before
+
+
+def test_what_was_measured_counts_instead_of_the_prior_when_few_tasks_come() -> None:
+    """A night without tasks does not make a group forget what its tasks take."""
+    found = ServiceTime(prior=10.0).observe(busy_slots=4.0, completed=20, seconds=10.0)
+    measured = found.kept
+    assert measured == pytest.approx(2.0)
+    for _ in range(600):
+        found = found.observe(busy_slots=0.0, completed=0, seconds=10.0)
+    assert found.seconds == pytest.approx(2.0)
+    assert found.kept == measured
+
+
+def test_a_new_leader_starts_from_what_was_kept_and_measures_on() -> None:
+    found = ServiceTime(prior=10.0, kept=2.0)
+    assert found.seconds == 2.0
+    found = found.observe(busy_slots=6.0, completed=10, seconds=10.0)
+    assert found.seconds == pytest.approx(6.0)
+
+
+def test_another_expectation_counts_more_than_what_was_kept() -> None:
+    started = ServiceTime(kept=2.0).expecting(10.0)
+    assert started.seconds == 2.0
+    assert started.expecting(10.0).seconds == 2.0
+    assert started.expecting(40.0).seconds == 40.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "1ms"),
+        (0.0314, "31ms"),
+        (0.996, "1s"),
+        (3.14159, "3.1s"),
+        (31.4, "31s"),
+        (3140, "3100s"),
+        (3e6, "3000000s"),
+    ],
+)
+def test_two_digits_are_written(seconds: float, text: str) -> None:
+    assert in_words(seconds) == text

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+UNACKED_UNKNOWN: Final = "UnackedUnknown"
+"""The reason of a note that is of interest only to groups that could go to zero if more were known."""
+HEARTBEATS_REFUSED: Final = "HeartbeatsRefused"
+"""The reason where the operator's user may not listen to the workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +20,9 @@ class Depth:
     """Messages that wait in the broker; 0 for a queue that does not exist."""
     unacked: int | None = None
     """Messages of this queue that some worker holds."""
+    unacked_needed: bool = True
+    """Whether ``unacked`` must be known before the last worker goes. False where nobody can ever tell and the broker
+    itself puts back what a lost worker held; on Redis only another worker does that."""
     future_eta: int | None = 0
     """Those of ``ready`` whose ETA has not come; None where the broker does not show it."""
     next_eta: float | None = None

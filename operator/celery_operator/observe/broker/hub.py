@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Heartbeat, Problem, Reading, Unreadable
+from celery_operator.observe.broker.depth import HEARTBEATS_REFUSED, Depth, Heartbeat, Problem, Reading, Unreadable
 from celery_operator.observe.broker.rabbitmq_heartbeats import RabbitHeartbeats
 from celery_operator.observe.broker.rabbitmq_reader import RabbitReader
 from celery_operator.observe.broker.reader import DepthReader, HeartbeatSource
@@ -36,6 +36,8 @@ _NOBODY: Final[Mapping[str, Heartbeat]] = MappingProxyType({})
 _JITTER: Final = 0.1
 _AS_OFTEN: Final = PERIOD - FAST_PERIOD / 2
 """Seconds: who has been told of the same no longer ago is not told again, unless it waits for the first message."""
+_REFUSAL_SECONDS: Final = 5.0
+"""Seconds within which a broker refuses who may not listen; whoever listens for longer may."""
 _UNKNOWN: Final = Depth(ready=None)
 _LEAST_PAUSE: Final = 0.2
 """Seconds between two readings even when wishes change: many clusters may come at once."""
@@ -169,6 +171,9 @@ class _Feed:
         self._told: dict[ClusterKey, Reading] = {}
         self._reader: DepthReader | None = None
         self._problem: Problem | None = None
+        self._deaf: Problem | None = None
+        """The last try to listen was refused."""
+        self._listening_since: float | None = None
         self._changed = asyncio.Event()
         self._recovered = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -253,8 +258,7 @@ class _Feed:
             self.readings[key] = Reading(at=at, problem=outcome)
         elif current.queues <= wish.queues:
             depths = {queue: outcome.get(queue, _UNKNOWN) for queue in current.queues}
-            notes = () if self._reader is None else self._reader.notes
-            self.readings[key] = Reading(at=at, depths=depths, notes=notes)
+            self.readings[key] = Reading(at=at, depths=depths, notes=self._notes())
         else:
             return
         reading, told = self.readings[key], self._told.get(key)
@@ -263,6 +267,13 @@ class _Feed:
         self._told[key] = reading
         # Not called from here: what goes wrong in it must not end the readings.
         asyncio.get_running_loop().call_soon(on_reading, key)
+
+    def _notes(self) -> tuple[Problem, ...]:
+        """What is wrong although the queues can be read. A refusal counts until a later try has outlasted it."""
+        notes = () if self._reader is None else self._reader.notes
+        since = self._listening_since
+        deaf = self._deaf if since is None or self._clock() - since < _REFUSAL_SECONDS else None
+        return notes if deaf is None else (*notes, deaf)
 
     async def _pause(self, failures: int) -> None:
         """Until the next reading is due, or sooner when a wish came that the last one could not know."""
@@ -300,11 +311,16 @@ class _Feed:
     async def _listen_on(self) -> None:
         failures = 0
         while True:
-            began = self._clock()
+            began = self._listening_since = self._clock()
             try:
                 await self._transport().heartbeats(self._address).run(self._hear)
+            except Unreadable as unreadable:
+                self._deaf = unreadable.problem if unreadable.problem.reason == HEARTBEATS_REFUSED else None
+                _LOG.debug("listening for heartbeats failed: %s", unreadable.problem.reason)
             except Exception as error:  # noqa: BLE001 - as in _read; what matters of it is told by the readings
+                self._deaf = None
                 _LOG.debug("listening for heartbeats failed: %s", trace_of(error))
+            self._listening_since = None
             failures = 1 if self._clock() - began > RETRY_PERIODS[-1] else failures + 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._jittered(RETRY_PERIODS[min(failures, len(RETRY_PERIODS)) - 1])):

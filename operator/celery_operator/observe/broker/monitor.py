@@ -1,19 +1,26 @@
-"""Asks every CeleryCluster's broker now and then whether it answers, so that no pass has to wait for one."""
+"""Knows of every CeleryCluster's broker whether it answers, so that no pass has to wait for one.
+
+Where the hub reads the broker's queues anyway, that is an answer. A ping is a new connection, and asks more: whether
+the password is still the right one, which a connection that is open is not asked again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from celery_operator.observe.broker import amqp, redis
 from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.depth import Reading
 from celery_operator.observe.broker.reachability import (
     AUTHENTICATION_FAILED,
+    TRANSPORT_NOT_SUPPORTED,
     UNKNOWN,
     Reachability,
     connection_failed,
+    told_by,
     unreachable,
 )
 from celery_operator.observe.broker.redis_layout import SENTINEL
@@ -23,15 +30,17 @@ from celery_operator.observe.key import ClusterKey
 _LOG = logging.getLogger(__name__)
 
 PERIOD: Final = 10.0
-"""Seconds between two pings of a broker that answered."""
+"""Seconds between two checks of a broker that answered."""
 RETRY_PERIOD: Final = 3.0
 """Seconds between two pings of one that did not."""
+READINGS_IN_A_ROW: Final = 5
+"""Checks that readings may answer before a ping: one a minute."""
 DEADLINE: Final = 5.0
 """Seconds for one whole check: the Secret, the address and the ping."""
 _JITTER: Final = 0.2
 
 Ping = Callable[[BrokerAddress], Awaitable[Reachability]]
-PINGS: Final[dict[str, Ping]] = {
+PINGS: Final[Mapping[str, Ping]] = {
     "redis": redis.ping,
     "rediss": redis.ping,
     SENTINEL: redis.ping,
@@ -51,7 +60,12 @@ class BrokerMonitor:
         resolve: Callable[[ClusterKey], Awaitable[BrokerAddress | None]],
         on_change: Callable[[ClusterKey], None],
         random: Callable[[], float],
+        reading: Callable[[ClusterKey], Reading | None] = lambda _: None,
+        pings: Mapping[str, Ping] = PINGS,
     ) -> None:
+        """``reading``: the last reading of the broker's queues that says something about now, where there is one."""
+        self._reading = reading
+        self._pings = pings
         self._resolve = resolve
         self._on_change = on_change
         self._random = random
@@ -75,7 +89,7 @@ class BrokerMonitor:
         self._brokers.pop(key, None)
 
     def result(self, key: ClusterKey) -> Reachability:
-        """The outcome of the last ping."""
+        """The outcome of the last check."""
         return self._results.get(key, UNKNOWN)
 
     async def stop(self) -> None:
@@ -87,8 +101,18 @@ class BrokerMonitor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, key: ClusterKey) -> None:
-        while True:
-            result = await self._check(key)
+        in_a_row = 0
+        while True:  # ends by cancellation, which a client that is connecting may swallow
+            reading, known = self._reading(key), self._results.get(key, UNKNOWN)
+            read = None if reading is None else told_by(reading)
+            if read is not None and read.reachable and known.reachable and in_a_row < READINGS_IN_A_ROW:
+                result, in_a_row = read, in_a_row + 1
+            else:
+                result, in_a_row = await self._check(key), 0
+                if result.reason == TRANSPORT_NOT_SUPPORTED and read is not None:
+                    result = read
+            if self._tasks.get(key) is not asyncio.current_task():
+                return
             # Refused credentials may have been rotated: what pods read has to be looked at again each time.
             if result != self._results.get(key) or result.reason == AUTHENTICATION_FAILED:
                 self._results[key] = result
@@ -99,7 +123,7 @@ class BrokerMonitor:
     async def _check(self, key: ClusterKey) -> Reachability:
         try:
             async with asyncio.timeout(DEADLINE):
-                return await _ping(await self._resolve(key))
+                return await self._ping(await self._resolve(key))
         except TimeoutError:
             return Reachability(
                 reachable=False,
@@ -110,19 +134,15 @@ class BrokerMonitor:
             _LOG.debug("ping of a broker failed: %s", trace_of(error), extra={"cluster": str(key)})
             return connection_failed(error)
 
-
-async def _ping(address: BrokerAddress | None) -> Reachability:
-    if address is None:
-        return Reachability(
-            reachable=None, reason="AddressUnknown", message="the Secret with the broker's URL cannot be read yet"
-        )
-    if address.problem is not None:
-        return unreachable(address.problem)
-    scheme = address.url.partition("://")[0]
-    if scheme not in PINGS or (";" in address.url and scheme != SENTINEL):
-        return Reachability(
-            reachable=None,
-            reason="TransportNotSupported",
-            message=f"the operator cannot ask brokers of type {scheme!r}, or several in one URL; workers can use them",
-        )
-    return await PINGS[scheme](address)
+    async def _ping(self, address: BrokerAddress | None) -> Reachability:
+        if address is None:
+            return Reachability(
+                reachable=None, reason="AddressUnknown", message="the Secret with the broker's URL cannot be read yet"
+            )
+        if address.problem is not None:
+            return unreachable(address.problem)
+        scheme = address.url.partition("://")[0]
+        if scheme not in self._pings or (";" in address.url and scheme != SENTINEL):
+            message = f"the operator cannot ask brokers of type {scheme!r}, or several in one URL; workers can use them"
+            return Reachability(reachable=None, reason=TRANSPORT_NOT_SUPPORTED, message=message)
+        return await self._pings[scheme](address)

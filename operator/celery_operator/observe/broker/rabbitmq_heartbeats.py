@@ -14,7 +14,7 @@ from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelInvalidSta
 from pamqp import commands
 
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Heartbeat, Problem, Unreadable
+from celery_operator.observe.broker.depth import HEARTBEATS_REFUSED, Heartbeat, Problem, Unreadable
 from celery_operator.observe.broker.rabbitmq_connection import (
     TIMEOUT,
     ConnectionLostError,
@@ -147,7 +147,7 @@ def _beats(message: DeliveredMessage, at: float) -> list[Heartbeat]:
 
 def _refusal(exchange: str) -> Problem:
     return Problem(
-        reason="AccessRefused",
+        reason=HEARTBEATS_REFUSED,
         message=f"the broker does not let the operator listen to the workers' heartbeats; allow the user of the "
         f"broker's URL to configure, write and read queues named 'amq.gen.*' and to read the exchange {exchange!r}",
     )

@@ -114,9 +114,7 @@ class RabbitReader:
             self._abort()
             raise
         # RabbitMQ shows no message without delivering it, so nobody knows which of them wait for an ETA.
-        return {
-            name: Depth(ready=self._known(name, ready), unacked=self._unacked(name), future_eta=None) for name in queues
-        }
+        return {name: self._depth(name, self._known(name, ready)) for name in queues}
 
     async def close(self) -> None:
         """End the connections, within two seconds whatever the server does."""
@@ -181,8 +179,12 @@ class RabbitReader:
         apart = self._apart.get(name)
         return ready.get(name, None if apart is None else apart.ready)
 
-    def _unacked(self, name: str) -> int | None:
-        return None if self._management is None else self._management.unacked(name)
+    def _depth(self, name: str, ready: int | None) -> Depth:
+        """Of a queue that does not exist nobody holds anything; the management API does not list it."""
+        if self._management is None:
+            return Depth(ready=ready, unacked_needed=False, future_eta=None)
+        absent = ready == 0 and name in self._apart
+        return Depth(ready=ready, unacked=0 if absent else self._management.unacked(name), future_eta=None)
 
     def _abort(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from celery_operator.observe.broker import certificates
-from celery_operator.observe.broker.depth import Problem
+from celery_operator.observe.broker.depth import Problem, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,26 @@ class Reachability:
 UNKNOWN: Final = Reachability(reachable=None, reason="NotYetChecked", message="the broker has not been asked yet")
 AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
 """The reason when the broker refuses the credentials."""
+_ANSWERS: Final = ("PermissionDenied", "ReadingRefused")
+"""Problems of readings with which a broker has answered."""
 REACHABLE: Final = Reachability(reachable=True, reason="Answered", message="the broker answers")
 
 
 def unreachable(problem: Problem) -> Reachability:
-    """The outcome of a ping that told why it failed."""
-    return Reachability(reachable=False, reason=problem.reason, message=problem.message)
+    """The outcome of a ping that told why it failed; whoever refuses a command has answered."""
+    if problem.reason in _ANSWERS:
+        return REACHABLE
+    reachable = None if problem.reason == TRANSPORT_NOT_SUPPORTED else False
+    return Reachability(reachable=reachable, reason=problem.reason, message=problem.message)
+
+
+TRANSPORT_NOT_SUPPORTED: Final = "TransportNotSupported"
+"""The reason where the operator does not speak with brokers of this type."""
+
+
+def told_by(reading: Reading) -> Reachability:
+    """What a reading of its queues says of the broker."""
+    return REACHABLE if reading.problem is None else unreachable(reading.problem)
 
 
 def connection_failed(error: Exception) -> Reachability:

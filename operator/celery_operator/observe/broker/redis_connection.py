@@ -155,7 +155,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem(
             reason="PermissionDenied",
             message="the broker's user may not read the queues; allow it LLEN, LRANGE, LINDEX, HLEN, HSCAN, SMEMBERS "
-            "and PSUBSCRIBE on the keys and channels of Celery",
+            "and PSUBSCRIBE on the keys and channels of Celery, as docs/brokers.md lists them",
         )
     if isinstance(error, (TimeoutError, RedisTimeoutError)):
         return Problem(

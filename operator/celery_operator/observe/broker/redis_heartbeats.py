@@ -6,17 +6,20 @@ import asyncio
 import base64
 import contextlib
 import json
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from redis.exceptions import NoPermissionError
+
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Heartbeat
+from celery_operator.observe.broker.depth import HEARTBEATS_REFUSED, Heartbeat, Problem, Unreadable
 from celery_operator.observe.broker.redis_connection import RedisConnection, answering
 from celery_operator.observe.broker.redis_layout import layout_of
 from celery_operator.observe.broker.worker_event import heartbeats
 
-_SILENCE: Final = 5.0
+SILENCE: Final = 5.0
 """Seconds without any message after which the connection is tried: a broker with no workers is silent too."""
 _ANSWER: Final = 2.0
 """Seconds for that."""
@@ -41,7 +44,13 @@ class RedisHeartbeats:
                 await subscription.psubscribe(*channels)
             asked = False
             while True:
-                message = await subscription.get_message(timeout=_ANSWER if asked else _SILENCE)
+                try:
+                    message = await subscription.get_message(timeout=_ANSWER if asked else SILENCE)
+                except NoPermissionError as refusal:
+                    if not asked:
+                        raise Unreadable(_refusal(channels)) from refusal
+                    asked = False  # the refusal of a PING is an answer, too
+                    continue
                 if message is None and asked:
                     raise ConnectionError("the subscription went dead")
                 asked = message is None
@@ -56,6 +65,17 @@ class RedisHeartbeats:
                 async with asyncio.timeout(_ANSWER):
                     await subscription.aclose()  # type: ignore[no-untyped-call]
                     await connection.close()
+
+
+def _refusal(channels: Iterable[str]) -> Problem:
+    """A pattern has to be allowed letter by letter."""
+    rights = shlex.join(["+psubscribe", "+ping", *(f"&{channel}" for channel in channels)])
+    return Problem(
+        reason=HEARTBEATS_REFUSED,
+        message="the broker does not let the operator listen to the workers' heartbeats, so that it learns of what "
+        f"they run only every 15 s, from each of them; allow the user of the broker's URL that (ACL SETUSER ... "
+        f"{rights})",
+    )
 
 
 def _beats(message: bytes, at: float) -> list[Heartbeat]:

@@ -12,13 +12,19 @@ from typing import Any, Final
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Problem, Unreadable
+from celery_operator.observe.broker.depth import UNACKED_UNKNOWN, Depth, Problem, Unreadable
 from celery_operator.observe.broker.redis_connection import CLUSTER_PROBLEM, RedisConnection, answering, problem_of
 from celery_operator.observe.broker.redis_eta import EtaPeek, Later, List
 from celery_operator.observe.broker.redis_layout import layout_of
-from celery_operator.observe.broker.redis_unacked import UnackedScan
+from celery_operator.observe.broker.redis_unacked import MOST_ENTRIES, UnackedScan
 
 _NOTHING: Final = Later()
+_UNCOUNTED: Final = Problem(
+    reason=UNACKED_UNKNOWN,
+    message="its last pod stays: workers hold too many messages of this Redis database to count whose they are (more "
+    f"than {MOST_ENTRIES}, or very large ones), and some may be of a worker that was lost; give tasks with long ETAs a "
+    "database of their own, or set minReplicas to 1",
+)
 
 
 class RedisReader:
@@ -26,7 +32,7 @@ class RedisReader:
 
     A queue whose key holds something other than a list has an unknown depth. `unacked` is 0 while nobody holds
     anything in this database; otherwise it is counted when it is asked for, and None when that is too much to count
-    (see redis_unacked).
+    (see redis_unacked). Where workers keep nothing of the kind (``ack_emulation`` off) it is always 0.
     """
 
     def __init__(
@@ -42,11 +48,12 @@ class RedisReader:
         self._etas = EtaPeek(clock=clock, now=now)
         self._scan = UnackedScan(self._layout, clock=clock)
         self._mode_known = False
+        self._notes: tuple[Problem, ...] = ()
 
     @property
     def notes(self) -> tuple[Problem, ...]:
-        """Nothing: what goes wrong here is told of with the queues themselves."""
-        return ()
+        """That what workers hold could not be counted, where it was asked for."""
+        return self._notes
 
     async def read(
         self, queues: Collection[str], *, unacked: bool, urgent: Collection[str] = ()
@@ -94,11 +101,13 @@ class RedisReader:
         self._mode_known = True
 
     async def _held(self, queues: Collection[str], entries: int | None, *, asked: bool) -> dict[str, int | None]:
-        if entries == 0:
+        self._notes = ()
+        if entries == 0 or self._layout.unacked is None:
             return dict.fromkeys(queues, 0)
-        if entries is None or not asked or self._layout.unacked is None:
+        if entries is None or not asked:
             return dict.fromkeys(queues)
         counts = await self._scan.read(self._connection.client, self._layout.unacked, entries)
+        self._notes = (_UNCOUNTED,) if counts is None else ()
         return {queue: None if counts is None else counts[queue] for queue in queues}
 
 

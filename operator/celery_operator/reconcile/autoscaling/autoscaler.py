@@ -27,6 +27,7 @@ from celery_operator.observe.snapshot import Target
 from celery_operator.observe.worker_report import PodAddress
 from celery_operator.observe.worker_reports import WorkerReports
 from celery_operator.reconcile.autoscaling import observation, policy, queues
+from celery_operator.reconcile.autoscaling.document import demand_of
 from celery_operator.reconcile.autoscaling.group import Group, Look, Outcome
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.autoscaling.view import GroupView
@@ -44,6 +45,8 @@ RESOLVE_RETRY: Final = 3.0
 _JITTER: Final = 0.2
 TELL_PERIOD: Final = 30.0
 """Seconds between two passes for nothing but other load figures in the status."""
+READING_AGE: Final = 20.0
+"""Seconds that a reading says something about its broker: longer than the longest pause and the longest reading."""
 _REFUSED: Final = "AuthenticationFailed"
 
 
@@ -68,7 +71,7 @@ class _Cluster:
     targets: dict[str, Target] = field(default_factory=dict)
     told_at: float = 0.0
     """When the last pass was asked for, and ``told`` is what it could tell, by group."""
-    told: dict[str, dict[str, int]] = field(default_factory=dict)
+    told: dict[str, load.GroupFigures] = field(default_factory=dict)
     facts: Facts = NO_FACTS
     facts_at: float = float("-inf")
     resolve: asyncio.Event = field(default_factory=asyncio.Event)
@@ -169,6 +172,12 @@ class Autoscaler:
         known = self._clusters.get(key)
         return known is not None and (group is None or any(each.name == group for each in _watched(known.model)))
 
+    def reading(self, key: ClusterKey) -> Reading | None:
+        """The last reading of the cluster's broker, as long as it says something about now; None where nobody reads."""
+        known = self._clusters.get(key)
+        found = None if known is None or known.address is None else self._hub.reading(key)
+        return found if found is not None and self._clock() - found.at <= READING_AGE else None
+
     async def stop(self) -> None:
         """End all tasks. Drains run out by themselves, or the next leader takes them over."""
         tasks = [known.task for known in self._clusters.values() if known.task is not None]
@@ -198,12 +207,10 @@ class Autoscaler:
 
     def _wish(self, key: ClusterKey, known: _Cluster, address: BrokerAddress) -> Wish:
         """What is to be read, how often, and whether a group may be about to go to zero."""
-        fast = unacked = False
-        for view in known.views.values():
-            if view.policy is None:
-                continue
-            fast = fast or view.replicas == 0
-            unacked = unacked or (view.decision is not None and view.decision.needs_unacked)
+        views = [view for group in _watched(known.model) if (view := known.views.get(group.name)) is not None]
+        fast = any(view.policy is not None and view.replicas == 0 for view in views)
+        others = {group.name for group in known.model.spec.workers if group.external_scaling is not None}
+        unacked = any(_needs_unacked(view, elsewhere=view.group in others) for view in views)
         wanted = frozenset(name for group in _watched(known.model) for name in queues.of(known.model, group))
         return Wish(address=address, queues=wanted, fast=fast, unacked=unacked)
 
@@ -253,7 +260,7 @@ class Autoscaler:
         if _refused(around.reading):
             known.resolve.set()  # the password may have been rotated
         if changed or around.now - known.told_at >= TELL_PERIOD:
-            figures = {name: load.of_group(view) for name, view in known.views.items()}
+            figures = {name: load.to_write(view) for name, view in known.views.items()}
             if changed or figures != known.told:
                 known.told_at, known.told = around.now, figures
                 self._on_change(key)
@@ -274,7 +281,8 @@ class Autoscaler:
             return False
         memory = known.groups.get(group.name)
         if memory is None:
-            memory = known.groups[group.name] = Group()
+            status = (self._cache.cluster(key) or {}).get("status") or {}
+            memory = known.groups[group.name] = Group.starting(load.task_seconds(status, group.name))
         look = Look(
             group=group.name,
             queues=queues.of(known.model, group),
@@ -307,6 +315,14 @@ class Autoscaler:
         for seconds in outcome.drained_after:
             self._observer.drained(key.namespace, key.name, group, seconds)
         self._observer.observe(key.namespace, key.name, outcome.view, self._clock())
+
+
+def _needs_unacked(view: GroupView, *, elsewhere: bool) -> bool:
+    """Whether it decides something what workers hold. ``elsewhere``: somebody else decides, and reads our figures."""
+    if view.decision is not None:
+        return view.decision.needs_unacked
+    found = demand_of(view) if elsewhere and view.replicas > 0 else None
+    return found is not None and found.at_rest
 
 
 def _refused(reading: Reading | None) -> bool:

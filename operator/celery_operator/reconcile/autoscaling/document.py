@@ -25,8 +25,13 @@ def demand_of(view: GroupView) -> Demand | None:
         return None
     if view.decision is not None and view.decision.demand is not None:
         return view.decision.demand
-    startup = view.startup_seconds or 0.0
-    return demand.measure(load, view.policy or _UNLIMITED, service_seconds=view.service_seconds, startup=startup)
+    return demand.measure(
+        load,
+        view.policy or _UNLIMITED,
+        service_seconds=view.service_seconds,
+        startup=view.startup_seconds or 0.0,
+        orphans_seconds=0.0 if demand.orphans(load) else None,
+    )
 
 
 def load_document(view: GroupView, now: float) -> dict[str, Any]:

@@ -14,28 +14,28 @@ from typing import Final
 
 from celery_operator.api import GROUP as API_GROUP
 from celery_operator.kube.objects import Manifest
-from celery_operator.observe.broker.depth import Problem, Reading
+from celery_operator.observe.broker.depth import UNACKED_UNKNOWN, Problem, Reading
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.reconcile.autoscaling import observation
+from celery_operator.reconcile.autoscaling.deletion_cost import SETTLE_SECONDS, Mark, contested, is_cheap
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.scaling import removal
 from celery_operator.scaling.decide import decide
 from celery_operator.scaling.model import Decision, History, Load, Policy, Worker
+from celery_operator.scaling.service_time import ServiceTime, in_words
 
-COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
-LEAST_COST: Final = "-2147483647"
 DRAIN_ANNOTATION: Final = f"{API_GROUP}/draining"
 """On a pod that is drained, for people: the bootId of the worker that was told so."""
-SETTLE_SECONDS: Final = 2.0
-"""Between the deletion cost and the lower number: the ReplicaSet controller has a cache of its own."""
 DRAINED_AGE: Final = 3.0
 """Seconds that a worker's word that it is drained and idle is good for."""
 LONGEST_START: Final = 300.0
 """Seconds of a start that count at most: a pod that found no node for hours says nothing about the next one."""
 _STARTUP_WEIGHT: Final = 0.5
 """How much the newest start counts in the measured start-up time."""
+TASK_DURATION_PERIOD: Final = 300.0
+"""Seconds between two values of what a task takes, for the status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class _Pod:
     started: bool = False
     drain_since: float | None = None
     drained: bool = False
-    cost_since: float | None = None
+    mark: Mark = field(default_factory=Mark)
     cheap_at: float | None = None
     """When it was last seen as cheap to delete although it is not to go."""
 
@@ -100,6 +100,15 @@ class Group:
     _lowered_to: int = 0
     _slots: int = 1
     """Tasks that a pod runs at a time, as was last known: at zero there is nobody to ask."""
+    _task_duration: str | None = None
+    """What a task takes, as it is written in the status."""
+    _task_duration_at: float | None = None
+
+    @classmethod
+    def starting(cls, task_seconds: float | None) -> Group:
+        """With what a former leader measured that a task takes."""
+        kept = History(service_time=ServiceTime(kept=task_seconds))
+        return cls(history=kept, _task_duration=None if task_seconds is None else in_words(task_seconds))
 
     def look(self, look: Look) -> Outcome:
         """One look; without a policy the load is only shown."""
@@ -114,9 +123,10 @@ class Group:
             load=load,
             decision=None,
             replicas=replicas,
-            problem=None if around.reading is None else _told(around.reading),
+            problem=_told(around.reading),
             read_at=None if around.reading is None or around.reading.problem else around.reading.at,
             service_seconds=self.history.service_time.seconds,
+            task_duration=None if look.policy is None else self._task_duration,
             startup_seconds=self.history.startup,
             dry_run=look.dry_run,
             suspended=look.suspended,
@@ -124,7 +134,8 @@ class Group:
         if look.policy is None:
             return self._leave_alone(look, view)
         decision, self.history = decide(load, look.policy, self.history, around.now)
-        view = replace(view, decision=decision)
+        at_rest = decision.demand is not None and decision.demand.at_rest
+        view = replace(view, decision=decision, problem=_told(around.reading, at_rest=at_rest))
         if look.dry_run:
             return self._leave_alone(look, view)
         return self._act(look, load, decision, view)
@@ -136,13 +147,16 @@ class Group:
     def _remember(self, look: Look) -> tuple[Worker, ...]:
         """Note what changed since the last look: tasks done, starts finished, who is idle. The pods as they are."""
         around = look.around
-        self.history = replace(self.history, service_time=replace(self.history.service_time, prior=look.prior))
+        self.history = replace(self.history, service_time=self.history.service_time.expecting(look.prior))
         alive = {pod["metadata"]["uid"]: pod for pod in look.pods}
         self._pods = {uid: self._pods.get(uid, _Pod()) for uid in alive}
         busy, completed, workers = 0.0, 0, []
         for uid, pod in alive.items():
             known = self._pods[uid]
+            known.mark.look(pod, around.now)
             seen = observation.worker(pod, look.group, self._slots, known.idle_since, around)
+            if known.mark.contested_at is not None:
+                seen = replace(seen, draining=False, can_drain=False)
             workers.append(seen)
             busy += seen.active or 0
             completed += _completed(known, observation.processed(pod, look.group, around), seen.active)
@@ -159,7 +173,19 @@ class Group:
                 ),
             )
         self._looked_at = around.now
+        if busy or completed:
+            self._note_task_duration(around.now)
         return tuple(workers)
+
+    def _note_task_duration(self, now: float) -> None:
+        """Two digits, and seldom another value: each is a write of the status."""
+        kept = self.history.service_time.kept
+        if self._task_duration_at is None:
+            self._task_duration_at = now - (TASK_DURATION_PERIOD if self._task_duration is None else 0.0)
+        if kept is None or now - self._task_duration_at < TASK_DURATION_PERIOD:
+            return
+        if (found := in_words(kept)) != self._task_duration:
+            self._task_duration, self._task_duration_at = found, now
 
     def _note_start(self, known: _Pod, pod: Manifest, look: Look) -> None:
         """Measure how long a pod takes from its creation until it consumes, of those whose start was watched."""
@@ -173,6 +199,7 @@ class Group:
         known.seen_starting = known.seen_starting or not started
 
     def _act(self, look: Look, load: Load, decision: Decision, view: GroupView) -> Outcome:
+        view = self._with_contest(look, view)
         pods = {pod["metadata"]["name"]: pod for pod in look.pods}
         state = observation.pods_of(look.deployment, look.pods)
         leaving = self._leaving(look, load)
@@ -199,16 +226,25 @@ class Group:
         """Pods that the last lowering meant and that are about to be deleted: they must not consume again."""
         if len(look.pods) <= load.replicas:
             return {}
-        return {pod["metadata"]["name"]: pod for pod in look.pods if _is_cheap(pod)}
+        return {pod["metadata"]["name"]: pod for pod in look.pods if is_cheap(pod)}
+
+    def _with_contest(self, look: Look, view: GroupView) -> GroupView:
+        """With the first pod whose cost somebody else writes, where nothing else is to be told."""
+        pods = ((pod["metadata"]["name"], self._pods[pod["metadata"]["uid"]].mark) for pod in look.pods)
+        first = min(((name, mark.found) for name, mark in pods if mark.contested_at is not None), default=None)
+        if first is None or view.problem is not None:
+            return view
+        return replace(view, problem=contested(first[1], first[0]))
 
     def _undrainable(self, look: Look, load: Load, view: GroupView, kept: Mapping[str, Manifest]) -> GroupView:
         """With why nothing goes, where nobody is being drained because nobody can be."""
-        mute = [worker.pod for worker in load.workers if not worker.can_drain]
-        if kept or not mute:
+        mute = {worker.pod for worker in load.workers if not worker.can_drain}
+        pods = [pod["metadata"] for pod in look.pods if pod["metadata"]["name"] in mute]
+        first = next((pod for pod in pods if self._pods[pod["uid"]].mark.contested_at is None), None)
+        if kept or first is None:
             return view
-        pod = next(pod for pod in look.pods if pod["metadata"]["name"] == mute[0])
-        why = look.around.refuses(pod["metadata"]["uid"]) or "it does not answer on its probe port"
-        return _hindered(view, f"pod {mute[0]} cannot be asked whether it is idle: {why}")
+        why = look.around.refuses(first["uid"]) or "it does not answer on its probe port"
+        return _hindered(view, f"pod {first['name']} cannot be asked whether it is idle: {why}")
 
     def _lower(self, look: Look, replicas: int) -> Target:
         return Target(replicas=replicas, resource_version=look.deployment["metadata"]["resourceVersion"])
@@ -247,10 +283,7 @@ class Group:
         """
         now, settled = look.around.now, 0
         for name in victims:
-            known = self._pods[kept[name]["metadata"]["uid"]]
-            if _is_cheap(kept[name]):
-                known.cost_since = now if known.cost_since is None else known.cost_since
-            settled += known.cost_since is not None and now - known.cost_since >= SETTLE_SECONDS
+            settled += self._pods[kept[name]["metadata"]["uid"]].mark.settled(kept[name], now)
         target = Target(replicas=load.replicas)
         if settled and not self._others_are_cheap(look, victims):
             others = (pod["metadata"] for pod in look.pods if pod["metadata"]["name"] not in victims)
@@ -264,7 +297,7 @@ class Group:
         now, found = look.around.now, False
         for pod in look.pods:
             known = self._pods[pod["metadata"]["uid"]]
-            if pod["metadata"]["name"] not in victims and _is_cheap(pod):
+            if pod["metadata"]["name"] not in victims and is_cheap(pod):
                 known.cheap_at = now
             found = found or (known.cheap_at is not None and now - known.cheap_at < SETTLE_SECONDS)
         return found
@@ -280,11 +313,11 @@ class Group:
         """Who is held and let go, and which annotations say so."""
         marks = {}
         for pod in look.pods:
-            wanted = _annotations(pod, kept, victims, look.around.report(pod["metadata"]["uid"]))
+            name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+            cost = self._pods[uid].mark.change(pod, victim=name in victims, now=look.around.now)
+            wanted = {**_draining(pod, kept, look.around.report(uid)), **cost}
             if wanted:
-                marks[pod["metadata"]["name"]] = PodMark(uid=pod["metadata"]["uid"], annotations=wanted)
-            if pod["metadata"]["name"] not in victims:
-                self._pods[pod["metadata"]["uid"]].cost_since = None
+                marks[name] = PodMark(uid=uid, annotations=wanted)
         hold = []
         for pod in kept.values():
             where, report = observation.address(pod), look.around.report(pod["metadata"]["uid"])
@@ -344,9 +377,17 @@ def _completed(known: _Pod, processed: int | None, active: int | None) -> int:
     return max(0, processed - before - ((active or 0) - (busy_before or 0)))
 
 
-def _told(reading: Reading) -> Problem | None:
-    """What is wrong with a reading; where it could be read all the same, what is missing in it."""
-    return reading.problem or next(iter(reading.notes), None)
+def _told(reading: Reading | None, *, at_rest: bool = False) -> Problem | None:
+    """What is wrong with a reading; where it could be read all the same, what is missing in it.
+
+    ``at_rest``: whether it matters that nobody knows what workers hold.
+    """
+    if reading is None or reading.problem is not None:
+        return None if reading is None else reading.problem
+    notes = [note for note in reading.notes if at_rest or note.reason != UNACKED_UNKNOWN]
+    if len(notes) < 2:
+        return notes[0] if notes else None
+    return Problem(reason=notes[0].reason, message="; ".join(note.message for note in notes))
 
 
 def _hindered(view: GroupView, why: str) -> GroupView:
@@ -355,19 +396,8 @@ def _hindered(view: GroupView, why: str) -> GroupView:
     return replace(view, problem=Problem(reason="ScaleInWaits", message=f"pods could go, but {why}"))
 
 
-def _is_cheap(pod: Manifest) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(COST_ANNOTATION) == LEAST_COST
-
-
-def _annotations(
-    pod: Manifest, kept: Mapping[str, Manifest], victims: tuple[str, ...], report: WorkerReport | None
-) -> dict[str, str | None]:
-    """The annotations that have to change: who is drained says so, and only victims are cheap to delete."""
-    name, found = pod["metadata"]["name"], pod["metadata"].get("annotations") or {}
-    out: dict[str, str | None] = {}
-    draining = report.boot_id if name in kept and report is not None else None
-    if found.get(DRAIN_ANNOTATION) != draining:
-        out[DRAIN_ANNOTATION] = draining
-    if (name in victims) != _is_cheap(pod):
-        out[COST_ANNOTATION] = LEAST_COST if name in victims else None
-    return out
+def _draining(pod: Manifest, kept: Mapping[str, Manifest], report: WorkerReport | None) -> dict[str, str | None]:
+    """The annotation with which who is drained says so, if it has to change."""
+    draining = report.boot_id if pod["metadata"]["name"] in kept and report is not None else None
+    found = (pod["metadata"].get("annotations") or {}).get(DRAIN_ANNOTATION)
+    return {} if found == draining else {DRAIN_ANNOTATION: draining}

@@ -142,6 +142,7 @@ def load(
         replicas=replicas,
         slots_per_worker=max(1, slots),
         unacked=_unacked(found.values(), sharing),
+        unacked_needed=any(depth is None or depth.unacked_needed for depth in found.values()),
     )
 
 

@@ -25,6 +25,8 @@ class GroupView:
     """When the queues were last read, in seconds of the monotonic clock."""
     service_seconds: float | None = None
     """Measured seconds a task."""
+    task_duration: str | None = None
+    """The same as the status has it: two digits, another one at most every five minutes and only while tasks run."""
     startup_seconds: float | None = None
     """Measured seconds from asking for a pod until it consumes."""
     dry_run: bool = False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from celery_operator.api.scalars import seconds
 from celery_operator.reconcile.autoscaling import policy
 from celery_operator.reconcile.autoscaling.document import readable
 from celery_operator.reconcile.autoscaling.view import GroupView
@@ -19,14 +20,18 @@ UNKNOWN: Final = "Unknown"
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 _EXACT: Final = 20
 _FIGURES: Final = ("slots", "busy", "backlog")
+_TASK_DURATION: Final = "taskDuration"
+
+GroupFigures = dict[str, int | str]
+"""What the status says of a group's load, by field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What the status says of the load."""
 
-    groups: Mapping[str, Mapping[str, int]]
-    """`slots`, `busy` and `backlog` by group; one that nobody knows is left out."""
+    groups: Mapping[str, Mapping[str, int | str]]
+    """`slots`, `busy`, `backlog` and `taskDuration` by group; one that nobody knows is left out."""
     backlog: str
     """Of all groups, as a word."""
     time: str | None
@@ -43,7 +48,16 @@ def draining(view: StatusView, group: str, previous: Mapping[str, Any]) -> dict[
 
 
 def figures(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Figures:
-    """The figures of now, or the former ones where nothing changed or where those are younger than the period."""
+    """The figures of now, or the former ones where nothing changed or where those are younger than the period.
+
+    What a task takes changes more seldom than the others by itself, and outlives all that is not looked at for a time.
+    """
+    found, durations = _of_load(view, previous, now), _task_durations(view, previous)
+    groups = {name: {**found.groups.get(name, {}), **durations.get(name, {})} for name in {**found.groups, **durations}}
+    return replace(found, groups=groups)
+
+
+def _of_load(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Figures:
     watched, written = _watched(view), _written(previous)
     before = {name: _kept(written.get(name, {})) for name in watched}
     former = Figures(
@@ -59,6 +73,26 @@ def figures(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Fig
     if former.time is not None and all(name in written for name in watched) and _age(former.time, now) < PERIOD:
         return former
     return Figures(groups=fresh, backlog=whole, time=now.strftime(_FORMAT))
+
+
+def task_seconds(status: Mapping[str, Any], group: str) -> float | None:
+    """What a task of the group takes as the status says; None where it says nothing, or nothing that can be read."""
+    try:
+        return seconds(str(_written(status).get(group, {}).get(_TASK_DURATION)))
+    except ValueError:
+        return None
+
+
+def _task_durations(view: StatusView, previous: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Of all groups with autoscaling, those of a paused cluster, too: as measured, else as written before."""
+    out, written = {}, _written(previous)
+    for name in (group.name for group in view.cluster.spec.workers if group.autoscaling is not None):
+        found = view.autoscaling.get(name)
+        measured = None if found is None else found.task_duration
+        known = measured or written.get(name, {}).get(_TASK_DURATION)
+        if known:
+            out[name] = {_TASK_DURATION: str(known)}
+    return out
 
 
 def coarse(number: int) -> int:
@@ -79,6 +113,12 @@ def _watched(view: StatusView) -> tuple[str, ...]:
 def _looked_at(found: GroupView) -> bool:
     """Whether something is known of the group; before the first reading the former figures are the best there are."""
     return found.read_at is not None or found.problem is not None
+
+
+def to_write(found: GroupView) -> GroupFigures:
+    """All of a group that a pass may write for no other reason than that it changed."""
+    duration = {} if found.task_duration is None else {_TASK_DURATION: found.task_duration}
+    return {**of_group(found), **duration}
 
 
 def of_group(found: GroupView) -> dict[str, int]:

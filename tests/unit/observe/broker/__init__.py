@@ -1,0 +1,1 @@
+"""What a broker says and who asks it when: documents, keys and pauses, without a broker."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Heartbeat, Problem, Reading
+from celery_operator.observe.broker.depth import HEARTBEATS_REFUSED, Depth, Heartbeat, Problem, Reading, Unreadable
 from celery_operator.observe.key import ClusterKey
 from tests.unit.observe.broker.world import DOWN, A, B, World, at, wish
 from tests.unit.observe.virtual_time import run
@@ -346,6 +346,28 @@ def test_who_is_not_known_has_nothing() -> None:
         world.hub.forget(A)
         assert world.hub.reading(A) is None
         assert world.hub.heartbeats(A) == {}
+        await world.hub.stop()
+
+    run(test)
+
+
+def test_heartbeats_that_are_refused_are_noted_until_they_are_allowed() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        world = World(clock)
+        refused = Problem(reason=HEARTBEATS_REFUSED, message="allow PSUBSCRIBE")
+        broker = world.broker(at("redis://one"))
+        broker.deaf = Unreadable(refused)
+        broker.notes = (DOWN.problem,)
+        world.hub.use(A, wish("mail"))
+        await asyncio.sleep(60)
+        assert world.reading(A).notes == (DOWN.problem, refused)
+        assert world.reading(A).problem is None
+        broker.deaf, broker.notes = None, ()
+        await asyncio.sleep(20)
+        assert world.reading(A).notes == ()
+        broker.beats.put_nowait(ConnectionError("lost"))
+        await asyncio.sleep(20)
+        assert world.reading(A).notes == (), "no refusal"
         await world.hub.stop()
 
     run(test)

@@ -22,6 +22,7 @@ class Broker:
 
     clock: Callable[[], float]
     trouble: BaseException | None = None
+    deaf: Exception | None = None
     takes: float = 0.0
     reads: list[tuple[float, frozenset[str], bool]] = field(default_factory=list)
     listens: list[float] = field(default_factory=list)
@@ -47,8 +48,8 @@ class Broker:
 
     async def run(self, on_beat: Callable[[Heartbeat], None]) -> None:
         self.listens.append(self.clock())
-        if self.trouble is not None:
-            raise self.trouble
+        if (trouble := self.trouble or self.deaf) is not None:
+            raise trouble
         while True:
             beat = await self.beats.get()
             if isinstance(beat, Exception):

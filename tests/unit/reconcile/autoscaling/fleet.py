@@ -28,6 +28,7 @@ class Fleet:
     now: float = 1000.0
     ready: int | None = 0
     unacked: int | None = 0
+    unacked_needed: bool = True
     replicas: int = 0
     version: int = 1
     existing: int | None = None
@@ -100,7 +101,7 @@ class Fleet:
             drained = held and report.active == 0 and not report.held
             self.reports[uid] = replace(report, at=self.now, draining=held, drained=drained)
         problem = Problem(reason="TimedOut", message="no answer") if self.ready is None else None
-        depths = {} if self.ready is None else {"web": Depth(ready=self.ready, unacked=self.unacked)}
+        depths = {} if self.ready is None else {"web": self.depth()}
         outcome = self.group.look(
             Look(
                 group="web",
@@ -126,6 +127,10 @@ class Fleet:
         self._tell(outcome)
         return outcome
 
+    def depth(self) -> Depth:
+        """What the broker says of the group's queue."""
+        return Depth(ready=self.ready, unacked=self.unacked, unacked_needed=self.unacked_needed)
+
     def apply(self, outcome: Outcome, *, gone: Iterable[str] | None = None) -> None:
         """What the pass writes, and what Kubernetes makes of it; ``gone`` are other victims than the cheapest."""
         assert outcome.target is not None
@@ -137,13 +142,15 @@ class Fleet:
                     del annotations[key]
         wanted = self.replicas if outcome.target.replicas is None else outcome.target.replicas
         surplus = len(self.pods) - wanted
-        cheapest = sorted(self.pods, key=lambda name: "controller.kubernetes.io/pod-deletion-cost" not in
-                          self.pods[name]["metadata"]["annotations"])  # fmt: skip
+        cheapest = sorted(self.pods, key=self._deletion_cost)
         for name in list(gone if gone is not None else cheapest)[: max(0, surplus)]:
             del self.pods[name]
             self.held.discard(f"uid-{name}")
             self.reports.pop(f"uid-{name}", None)
         self.replicas = wanted
+
+    def _deletion_cost(self, name: str) -> int:
+        return int(self.pods[name]["metadata"]["annotations"].get("controller.kubernetes.io/pod-deletion-cost", 0))
 
     def run(self, seconds: float) -> list[Outcome]:
         """Look every two seconds, and carry everything out."""

@@ -20,6 +20,7 @@ from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
+from celery_operator.reconcile.autoscaling.document import load_document
 from celery_operator.telemetry.metrics import Metrics
 from tests.unit.desired.clusters import cluster
 
@@ -118,8 +119,12 @@ class Rig:
         shop = cluster({"workers": [{"concurrency": 1, **group} for group in groups]})
         shop = shop.model_copy(update={"metadata": shop.metadata.model_copy(update={"generation": generation})})
         self.key = ClusterKey(namespace=shop.metadata.namespace, name=shop.metadata.name)
-        self._put(kinds.CELERY_CLUSTER.api_version, kinds.CELERY_CLUSTER.kind, self.key.name, spec={})
+        self.put_cluster()
         self.watch_as(shop)
+
+    def put_cluster(self, **body: Any) -> None:
+        """The CeleryCluster as the API server has it."""
+        self._put(kinds.CELERY_CLUSTER.api_version, kinds.CELERY_CLUSTER.kind, self.key.name, spec={}, **body)
 
     def watch_as(self, shop: CeleryCluster) -> None:
         self.scaler.watch(self.key, shop)
@@ -284,3 +289,55 @@ async def test_a_suspended_cluster_shows_its_load_and_decides_nothing(rig: Rig) 
     seen = rig.scaler.views(rig.key)["web"]
     assert (seen.suspended, seen.decision) == (True, None)
     assert rig.metric("backlog", group="web", state="due") == 500
+
+
+async def test_a_new_leader_takes_over_what_tasks_take_and_tells_of_it_by_the_figures(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], **LATENCY})
+    rig.deployment("web", 1)
+    status = {"workers": [{"name": "web", "taskDuration": "20s"}]}
+    rig.put_cluster(status=status)
+    rig.look(web=30)
+    assert rig.scaler.views(rig.key)["web"].service_seconds == 20.0
+    rig.passes.clear()
+    for _ in range(120):
+        rig.look(web=30)
+    assert len(rig.passes) <= 2, "nothing new to write"
+
+
+async def test_who_scales_otherwise_is_told_to_keep_one_until_nothing_is_taken(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], "externalScaling": {}})
+    rig.deployment("web", 1)
+    rig.pod("web", "web-1")
+    await asyncio.sleep(0)
+
+    def want(unacked: int | None) -> object:
+        rig.look(web=Depth(ready=0, unacked=unacked))
+        return load_document(rig.scaler.views(rig.key)["web"], rig.now)["want"]
+
+    assert want(None) == 1
+    assert rig.hub.wish is not None
+    assert rig.hub.wish.unacked, "it is asked for then"
+    assert want(3) == 1
+    assert want(0) == 0
+
+
+async def test_nobody_asks_what_is_taken_for_a_group_of_a_fixed_size(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
+    rig.deployment("web", 1)
+    rig.pod("web", "web-1")
+    await asyncio.sleep(0)
+    rig.look(web=0)
+    assert rig.hub.wish is not None
+    assert not rig.hub.wish.unacked
+
+
+async def test_the_last_reading_is_given_away_as_long_as_it_says_something_about_now(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
+    rig.deployment("web", 1)
+    assert rig.scaler.reading(rig.key) is None
+    await asyncio.sleep(0)
+    rig.look(web=0)
+    assert rig.scaler.reading(rig.key) == rig.hub.last
+    rig.now += 25
+    assert rig.scaler.reading(rig.key) is None
+    assert rig.scaler.reading(ClusterKey(namespace="shop", name="other")) is None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from celery_operator.observe.broker.depth import Heartbeat
-from celery_operator.reconcile.autoscaling.group import COST_ANNOTATION, LEAST_COST, LONGEST_START, Outcome
+from celery_operator.observe.broker.depth import UNACKED_UNKNOWN, Heartbeat, Problem
+from celery_operator.reconcile.autoscaling.deletion_cost import COST_ANNOTATION, LEAST_COST
+from celery_operator.reconcile.autoscaling.group import LONGEST_START, Outcome
 from celery_operator.scaling.model import Policy
 from tests.unit.reconcile.autoscaling.fleet import POLICY, WINDOW, Fleet
 from tests.unit.reconcile.autoscaling.test_group import idle
@@ -133,6 +134,29 @@ def test_a_closed_probe_port_is_told() -> None:
     assert len(fleet.pods) == 3
     assert outcomes[-1].view.problem is not None
     assert "does not answer on its probe port" in outcomes[-1].view.problem.message
+
+
+def test_the_last_pod_stays_and_says_why_while_too_many_messages_are_taken() -> None:
+    fleet = idle(3)
+    fleet.unacked = None
+    fleet.notes = (Problem(reason=UNACKED_UNKNOWN, message="too many messages are taken"),)
+    outcomes = fleet.run(WINDOW * 3)
+    assert len(fleet.pods) == 1
+    assert outcomes[-1].view.problem == fleet.notes[0]
+    assert outcomes[-1].view.decision is not None
+    assert outcomes[-1].view.decision.needs_unacked
+    fleet.ready = 40
+    assert fleet.look().view.problem is None, "a busy group has nothing to do with it"
+    fleet.ready, fleet.unacked, fleet.notes = 0, 0, ()
+    fleet.run(WINDOW + 20)
+    assert not fleet.pods
+
+
+def test_rabbitmq_without_its_management_api_lets_idle_workers_go_to_zero() -> None:
+    fleet = idle(3)
+    fleet.unacked, fleet.unacked_needed = None, False
+    fleet.run(WINDOW)
+    assert not fleet.pods
 
 
 def test_marks_go_when_a_group_is_handed_over() -> None:

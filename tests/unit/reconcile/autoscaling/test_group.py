@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from celery_operator.observe.broker.depth import Problem
 from celery_operator.observe.snapshot import Target
-from celery_operator.reconcile.autoscaling.group import (
-    COST_ANNOTATION,
-    DRAIN_ANNOTATION,
-    LEAST_COST,
-    Group,
-    Outcome,
-)
-from tests.unit.reconcile.autoscaling.fleet import POLICY, WINDOW, Fleet
+from celery_operator.reconcile.autoscaling.deletion_cost import COST_ANNOTATION, LEAST_COST
+from celery_operator.reconcile.autoscaling.group import DRAIN_ANNOTATION, Group, Outcome
+from tests.unit.reconcile.autoscaling.fleet import POLICY, SLOTS, WINDOW, Fleet
 
 
 def idle(count: int) -> Fleet:
@@ -231,3 +227,42 @@ def test_how_long_a_pod_takes_to_start_is_measured() -> None:
     before = fleet.group.history.startup
     fleet.look()
     assert fleet.group.history.startup < before
+
+
+def working(fleet: Fleet, seconds: float, *, task: float = 4.0) -> list[str | None]:
+    """What is to be written of a pod whose two slots are always busy, look after look."""
+    told = []
+    for _ in range(int(seconds / 2)):
+        known = fleet.reports["uid-p0"]
+        done = (known.processed or 0) + round(SLOTS * 2 / task)
+        fleet.say("p0", active=SLOTS, processed=done)
+        told.append(fleet.look().view.task_duration)
+    return told
+
+
+def test_what_a_task_takes_is_written_with_two_digits_and_at_most_every_five_minutes() -> None:
+    fleet = Fleet(policy=replace(POLICY, min_replicas=1))
+    fleet.add("p0")
+    told = working(fleet, 120)
+    assert (told[0], told[-1]) == (None, "4s")
+    slower = working(fleet, 1200, task=2.0)
+    changes = [later for earlier, later in itertools.pairwise(told + slower) if earlier != later]
+    assert changes[0] == "4s"
+    assert changes[-1] == "2s"
+    assert len(changes) <= 1 + 1200 / 300
+
+
+def test_an_idle_group_writes_nothing_of_what_its_tasks_took() -> None:
+    fleet = Fleet(policy=replace(POLICY, min_replicas=1))
+    fleet.add("p0")
+    working(fleet, 120)
+    last = working(fleet, 60, task=2.0)[-1]
+    fleet.say("p0", active=0, processed=fleet.reports["uid-p0"].processed)
+    assert {fleet.look(60.0).view.task_duration for _ in range(30)} == {last}
+
+
+def test_a_new_leader_starts_from_what_the_former_one_wrote() -> None:
+    fleet = Fleet(policy=replace(POLICY, min_replicas=1), group=Group.starting(7.0))
+    fleet.add("p0")
+    outcome = fleet.look()
+    assert (outcome.view.service_seconds, outcome.view.task_duration) == (7.0, "7s")

@@ -132,3 +132,25 @@ def test_a_paused_cluster_shows_no_load_that_nobody_looks_at() -> None:
 def test_a_time_that_nobody_can_read_is_long_ago() -> None:
     first = status({}, busy(50))
     assert figures(status({**first, "loadTime": "soon"}, busy(90), after=1))["backlog"] == 90
+
+
+def durations(found: Json) -> list[Any]:
+    return [group.get("taskDuration") for group in found["workers"]]
+
+
+def test_what_a_task_takes_is_kept_in_the_status() -> None:
+    first = status({}, seen("web", 0, worker("a", 4), task_duration="3.1s"))
+    assert durations(first) == ["3.1s"]
+    for nothing in ((), (unread("web"),), (seen("web", 0, worker("a", 4)),)):
+        assert durations(status(first, *nothing, after=600)) == ["3.1s"], "a new operator"
+    paused = view({**spec("web"), "paused": True}, running("web", 2))
+    assert durations(building.build(paused, first, NOW)[0]) == ["3.1s"]
+    plain = view({"workers": [{"name": "web", "queues": ["web"]}]}, running("web"))
+    assert durations(building.build(plain, first, NOW)[0]) == [None]
+
+
+@pytest.mark.parametrize("written", [None, "", "soon", "3.1s"])
+def test_what_a_former_leader_wrote_is_read(written: str | None) -> None:
+    found = {"workers": [{"name": "mail"}, {"name": "web", "taskDuration": written}]}
+    assert load.task_seconds(found, "web") == (3.1 if written == "3.1s" else None)
+    assert load.task_seconds({}, "web") is None

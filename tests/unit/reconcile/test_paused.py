@@ -1,0 +1,180 @@
+"""A pass over a paused cluster: nothing is written but what is told, and nobody stays drained."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import Configuration
+
+from celery_operator.kube.client import KubeClient
+from celery_operator.kube.events import EventRecorder
+from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.observe import kinds
+from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.hub import BrokerHub
+from celery_operator.observe.broker.reachability import REACHABLE
+from celery_operator.observe.cache import ObjectCache
+from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.references import ReferenceReader
+from celery_operator.observe.worker_report import PodAddress
+from celery_operator.observe.worker_reports import WorkerReports
+from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
+from celery_operator.reconcile.messenger import Messenger
+from celery_operator.reconcile.reconciler import Reconciler
+from celery_operator.telemetry.metrics import Metrics
+from tests.unit.desired.clusters import RUNTIME, manifest
+
+KEY = ClusterKey(namespace="team", name="shop")
+SCALING = {"autoscaling": {"minReplicas": 1, "maxReplicas": 9, "targetQueueLength": 2}}
+WORKERS = [{"name": "web", "queues": ["web"], **SCALING}]
+REFUSED = {"workers": WORKERS, "config": {"broker_url": "redis://x"}}
+UNREADABLE = {"workers": WORKERS, "broker": {"url": ["redis://a", "redis://b"]}}
+"""As a later version of the CRD may allow it."""
+POD = PodAddress(uid="uid-web-1", name="web-1", host="127.0.0.1", port=1)
+
+
+class Server(KubeClient):
+    """An API server as roughly as a pass needs it, which notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(Configuration())
+        self.writes: list[str] = []
+        self.objects: dict[ObjectRef, Manifest] = {}
+        self._versions = itertools.count(1)
+
+    async def get(self, ref: ObjectRef) -> Manifest | None:
+        return self.objects.get(ref)
+
+    async def create(self, manifest: Manifest, *, field_manager: str) -> Manifest:
+        return self.put("create", manifest)
+
+    async def apply(self, manifest: Manifest, *, field_manager: str, dry_run: bool = False, **_: Any) -> Manifest:
+        return manifest if dry_run else self.put("apply", manifest)
+
+    async def patch_status(self, ref: ObjectRef, status: dict[str, Any], **_: Any) -> Manifest:
+        return self.put("patch_status", {**self.objects[ref], "status": status})
+
+    def put(self, verb: str, sent: Manifest) -> Manifest:
+        """Merge metadata and spec into what is there."""
+        ref = ObjectRef.of(sent)
+        self.writes.append(f"{verb} {ref.kind.kind}")
+        known = self.objects.get(ref, {"metadata": {"uid": f"uid-{ref.name}"}, "spec": {}})
+        metadata = {**known["metadata"], **sent["metadata"], "resourceVersion": str(next(self._versions))}
+        self.objects[ref] = {**known, **sent, "metadata": metadata, "spec": {**known["spec"], **sent.get("spec", {})}}
+        return self.objects[ref]
+
+
+class Pass:
+    """The real reconciler and autoscaler; the broker is nowhere, and the one pod does not answer."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.cache = ObjectCache(kinds.CELERY_CLUSTER)
+        self.reports = WorkerReports(clock=time.monotonic, random=random.random)
+        self.scaler = Autoscaler(
+            cache=self.cache,
+            hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
+            reports=self.reports,
+            resolve=_nowhere,
+            on_change=lambda _: None,
+            leads=lambda: True,
+            observer=Metrics().autoscaling,
+            clock=time.monotonic,
+            now=_now,
+            random=random.random,
+        )
+        self.reconciler = Reconciler(
+            client=self.server,
+            cache=self.cache,
+            runtime=RUNTIME,
+            events=EventRecorder(self.server, instance="test"),
+            references=ReferenceReader(self.server, clock=time.monotonic),
+            messenger=Messenger(now=_now, on_outcome=lambda _: None),
+            scaler=self.scaler,
+            observer=Metrics(),
+            broker=lambda _: REACHABLE,
+            now=_now,
+            clock=time.monotonic,
+            random=random.random,
+        )
+        self._generation = 3
+
+    async def over(self, **spec: Any) -> list[str]:
+        """One pass over this spec, as an edit makes it; what was written."""
+        self._generation += 1
+        cluster = manifest(spec)
+        cluster["metadata"]["generation"] = self._generation
+        self.server.objects.pop(ObjectRef.of(cluster), None)
+        self.cache.put(self.server.put("edit", cluster))
+        self.server.writes.clear()
+        await self.reconciler.reconcile(KEY)
+        return list(self.server.writes)
+
+    def drain_one(self) -> None:
+        """What a look does before a scale-in."""
+        labels = {
+            "celery-operator.dev/cluster": "shop",
+            "celery-operator.dev/worker-group": "web",
+            "app.kubernetes.io/component": "worker",
+        }
+        metadata = {"name": POD.name, "namespace": "team", "uid": POD.uid, "resourceVersion": "1", "labels": labels}
+        containers = [{"name": "worker", "ports": [{"name": "probes", "containerPort": POD.port}]}]
+        status = {"phase": "Running", "podIP": POD.host}
+        self.cache.put(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}}
+            | {"status": status}
+        )
+        self.reports.hold(POD, "boot", 30.0)
+
+
+async def _nowhere(_: ClusterKey) -> BrokerAddress | None:
+    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+async def passes() -> AsyncIterator[Pass]:
+    made = Pass()
+    yield made
+    await made.scaler.stop()
+    await made.server.close()
+
+
+@pytest.mark.parametrize("spec", [{"workers": WORKERS}, REFUSED, UNREADABLE], ids=["good", "refused", "unreadable"])
+async def test_a_pause_ends_the_autoscaling_and_undoes_its_drains(passes: Pass, spec: dict[str, Any]) -> None:
+    assert "create Deployment" in await passes.over(workers=WORKERS)
+    passes.drain_one()
+    assert passes.scaler.knows(KEY)
+    assert passes.reports.is_held(POD.uid)
+    written = await passes.over(**spec, paused=True)
+    assert not passes.scaler.knows(KEY)
+    assert not passes.reports.is_held(POD.uid)
+    assert set(written) <= {"patch_status CeleryCluster", "create Event"}
+    assert "patch_status CeleryCluster" in written
+
+
+@pytest.mark.parametrize("spec", [REFUSED, UNREADABLE], ids=["refused", "unreadable"])
+async def test_what_scales_goes_on_by_the_former_spec_while_the_new_one_is_no_good(
+    passes: Pass, spec: dict[str, Any]
+) -> None:
+    await passes.over(workers=WORKERS)
+    passes.drain_one()
+    await passes.over(**spec)
+    assert passes.scaler.knows(KEY)
+    assert passes.reports.is_held(POD.uid)
+
+
+async def test_scaling_begins_again_when_the_pause_ends(passes: Pass) -> None:
+    await passes.over(workers=WORKERS, paused=True)
+    assert not passes.scaler.knows(KEY)
+    assert "create Deployment" in await passes.over(workers=WORKERS)
+    assert passes.scaler.knows(KEY)

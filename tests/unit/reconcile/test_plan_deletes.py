@@ -1,0 +1,67 @@
+"""What is no longer wanted is deleted, and what is to be retained is not."""
+
+from __future__ import annotations
+
+from celery_operator.kube.objects import (
+    DEPLOYMENT,
+    SERVICE,
+    STATEFUL_SET,
+)
+from celery_operator.reconcile.steps import Delete
+from tests.unit.desired.clusters import cluster
+from tests.unit.reconcile.settled import (
+    BEAT,
+    BEAT_CLAIM,
+    REDIS_SECRET,
+    settled,
+)
+from tests.unit.reconcile.world import ref
+
+
+def test_a_removed_group_is_deleted_by_its_uid() -> None:
+    world, _ = settled({"workers": [{"name": "web"}, {"name": "mail"}]})
+    mail = ref(DEPLOYMENT, "shop-worker-mail")
+    plan = world.plan(cluster())
+    assert plan.deletes == (Delete(ref=mail, uid=world.objects[mail]["metadata"]["uid"]),)
+    assert plan.applies == ()
+
+
+def test_what_is_being_deleted_already_is_not_deleted_again() -> None:
+    world, _ = settled({"beat": {}})
+    world.objects[BEAT]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert world.plan(cluster()).deletes == ()
+
+
+def test_a_claim_without_retain_goes_with_its_field() -> None:
+    world, _ = settled({"beat": {"storage": {}}})
+    world.settle(cluster({"beat": {}}))
+    assert BEAT_CLAIM not in world.objects
+
+
+def test_a_retained_claim_stays_and_is_found_again() -> None:
+    world, _ = settled({"beat": {"storage": {"retain": True}}})
+    assert "ownerReferences" not in world.objects[BEAT_CLAIM]["metadata"]
+    world.settle(cluster())
+    assert BEAT_CLAIM in world.objects
+    reborn = cluster({"beat": {"storage": {"retain": True}}}, uid="born-again")
+    world.objects = {BEAT_CLAIM: world.objects[BEAT_CLAIM]}
+    world.applied.clear()
+    world.settle(reborn)
+    assert world.plan(reborn).taken == ()
+
+
+def test_retain_can_be_given_and_taken_back() -> None:
+    world, _ = settled({"beat": {"storage": {}}})
+    world.settle(cluster({"beat": {"storage": {"retain": True}}}))
+    assert not world.objects[BEAT_CLAIM]["metadata"].get("ownerReferences")
+    world.settle(cluster({"beat": {"storage": {}}}))
+    assert world.objects[BEAT_CLAIM]["metadata"]["ownerReferences"][0]["uid"] == "cluster-uid"
+    world.settle(cluster())
+    assert BEAT_CLAIM not in world.objects
+
+
+def test_a_managed_redis_that_is_no_longer_wanted_goes_and_its_secret_first() -> None:
+    world, _ = settled({"broker": {"redis": {}}})
+    deleted = [deletion.ref for deletion in world.plan(cluster()).deletes]
+    assert deleted[0] == REDIS_SECRET
+    assert set(deleted) == {REDIS_SECRET, ref(SERVICE, "shop-redis"), ref(STATEFUL_SET, "shop-redis")}

@@ -1,0 +1,90 @@
+"""The plan never writes an object of somebody else, and says whose name is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.desired.clusters import QUICKSTART, cluster
+from tests.unit.reconcile.settled import (
+    ALL,
+    WEB,
+    Json,
+    settled,
+)
+from tests.unit.reconcile.world import World, writers
+
+STRANGERS: list[Json] = [
+    {"ownerReferences": [{"uid": "another", "controller": True}]},
+    {"ownerReferences": [{"uid": "cluster-uid"}]},
+    {},
+    {"labels": {"celery-operator.dev/cluster": "shop", "app.kubernetes.io/managed-by": "celery-operator"}},
+]
+
+
+@pytest.mark.parametrize("metadata", STRANGERS)
+def test_a_strangers_object_is_named_and_left_alone(metadata: Json) -> None:
+    world, shop = World(), cluster({"beat": {}})
+    strange = {"name": "shop-worker-web", "namespace": "team", **metadata}
+    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
+    plan = world.plan(shop)
+    assert plan.taken == ("Deployment 'shop-worker-web' exists and belongs to somebody else; rename or delete it",)
+    assert all(step.ref != WEB for step in plan.applies)
+    assert plan.deletes == ()
+    assert plan.requeue_after == 30.0
+    assert ("StatefulSet shop-beat", ALL) in writers(plan), "its name says nothing about beat"
+
+
+@pytest.mark.parametrize("metadata", STRANGERS)
+def test_a_strangers_object_is_never_deleted(metadata: Json) -> None:
+    world, shop = settled()
+    strange = {"name": "shop-settings", "namespace": "team", **metadata}
+    world.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": strange, "data": {}})
+    assert world.plan(shop).is_empty
+
+
+FORMER = {"apiVersion": "celery-operator.dev/v1alpha1", "kind": "CeleryCluster", "controller": True, "uid": "former"}
+LEAVING = [
+    ({"ownerReferences": [{**FORMER, "name": "shop"}]}, "of a former CeleryCluster 'shop' is being deleted"),
+    ({"deletionTimestamp": "2026-01-01T00:00:00Z"}, "belongs to somebody else and is being deleted"),
+]
+
+
+@pytest.mark.parametrize(("metadata", "said"), LEAVING)
+def test_what_is_about_to_vanish_is_waited_for(metadata: Json, said: str) -> None:
+    world = World()
+    strange = {"name": "shop-worker-web", "namespace": "team", **metadata}
+    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
+    plan = world.plan(cluster())
+    assert plan.leaving == (f"Deployment 'shop-worker-web' {said}",)
+    assert plan.taken == ()
+    assert plan.requeue_after == 1.0
+    assert all(step.ref != WEB for step in plan.applies)
+
+
+def test_another_clusters_child_is_not_about_to_vanish() -> None:
+    world = World()
+    strange = {"name": "shop-worker-web", "namespace": "team", "ownerReferences": [{**FORMER, "name": "shop-worker"}]}
+    world.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": strange, "spec": {"template": {}}})
+    assert len(world.plan(cluster()).taken) == 1
+
+
+def test_a_strangers_secret_is_never_used_as_the_managed_redis_password() -> None:
+    world, shop = World(), cluster(QUICKSTART)
+    world.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-redis", "namespace": "team"}})
+    plan = world.plan(shop)
+    assert plan.is_empty
+    assert plan.taken == ("Secret 'shop-redis' exists and belongs to somebody else; rename or delete it",)
+
+
+def test_children_of_a_cluster_of_the_same_name_that_is_gone_are_strangers() -> None:
+    """Until the garbage collector has removed them."""
+    world, _ = settled()
+    plan = world.plan(cluster(uid="born-again"))
+    assert plan.is_empty
+    assert plan.taken == ()
+    assert plan.leaving == (
+        "ConfigMap 'shop-runtime-0123456789' of a former CeleryCluster 'shop' is being deleted",
+        "ServiceAccount 'shop-celery' of a former CeleryCluster 'shop' is being deleted",
+        "Deployment 'shop-worker-web' of a former CeleryCluster 'shop' is being deleted",
+    )
+    assert plan.requeue_after == 1.0
