@@ -84,8 +84,8 @@ def _unreadable(path: str, source: Broker | ResultBackend) -> Iterator[str]:
         except ValueError:
             # The error's own text may quote a part of the password.
             yield (
-                f"{path}.url: host and port cannot be read from this URL; write it as scheme://user:password@host:port/path, "
-                "with the password percent-encoded"
+                f"{path}.url: host and port cannot be read from this URL; write it as "
+                "scheme://user:password@host:port/path, with the password percent-encoded"
             )
 
 
