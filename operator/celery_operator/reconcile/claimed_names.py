@@ -11,6 +11,12 @@ OWNED_SETTINGS: Final = {
     "broker_url": "spec.broker",
     "broker_read_url": "spec.broker",
     "broker_write_url": "spec.broker",
+    "broker_transport": "spec.broker",
+    "broker_host": "spec.broker",
+    "broker_port": "spec.broker",
+    "broker_user": "spec.broker",
+    "broker_password": "spec.broker",
+    "broker_vhost": "spec.broker",
     "result_backend": "spec.resultBackend",
     "celery_result_backend": "spec.resultBackend",
     "beat_schedule_filename": "spec.beat.storage",
@@ -112,6 +118,9 @@ IGNORED_VARIABLES: Final = {
 these names for themselves, so the launcher keeps Celery from reading them; the field, if there is one, says what
 counts."""
 
+REMAP_SIGTERM: Final = "REMAP_SIGTERM"
+"""Celery reads it while it is imported, and ends running tasks at SIGTERM; the launcher takes it away."""
+
 
 def problems(cluster: CeleryCluster) -> Iterator[str]:
     """Settings and variables that have a field, each with it."""
@@ -129,8 +138,10 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
 
 
 def warnings(cluster: CeleryCluster) -> Iterator[str]:
-    """Variables that Celery's command line would read by accident."""
+    """Variables that Celery would read, and that do not reach it."""
     for path, name in _variables(cluster):
+        if name == REMAP_SIGTERM:
+            yield f"{path}[{name}] does not reach Celery: spec.workers[].shutdown says what SIGTERM does; remove it"
         if name not in IGNORED_VARIABLES:
             continue
         field = IGNORED_VARIABLES[name]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
+from .guard import harmless
 from .setting_names import canonical, spellings
 
 _BROKER_LEFTOVERS = (
@@ -196,6 +197,7 @@ def install(layers: Layers) -> None:
     base.Celery._load_config = load_config  # type: ignore[attr-defined]
 
 
+@harmless
 def effective(conf: Any, names: Iterable[str]) -> Dict[str, Any]:
     """Values in force for the settings that we derived, for /status: no URLs, JSON types only."""
     shown: Dict[str, Any] = {}
