@@ -75,12 +75,14 @@ LIMITS: Final = """\
   versions every 10 s. RabbitMQ returns them at once. A worker that is told to end puts its tasks
   back itself, on both.
 - **An outage of the broker repeats work with `AtLeastOnce`.** When the connection is lost, the broker gives what
-  runs to somebody else; prefork workers cut their own run short for that. No pod is restarted. On Redis a worker
-  gives back what its lost connection held as soon as it is connected again.
+  runs to somebody else; prefork workers cut their own run short for that, gevent and eventlet where the task next
+  waits. No pod is restarted. On Redis a worker gives back what its lost connection held as soon as it is connected
+  again.
 - **RabbitMQ takes a message back after 30 minutes** (`consumer_timeout`): with `AtLeastOnce`, a longer task starts
   again without end. Raise it: see [brokers.md](brokers.md).
-- **The pools threads, gevent, eventlet and solo cannot cut one task.** After a lost connection a task runs on *and*
-  runs again, and at the end of the grace period the whole process ends at once.
+- **The pools threads and solo cannot cut one task**, nor can gevent before Celery 5.5: after a lost connection it
+  runs on *and* runs again. At the end of the grace period the whole process ends at once, with these pools and with
+  eventlet and every gevent.
 - **Your application decides too.** A task with `acks_late` of its own keeps it. A Redis that loses its memory, or a
   RabbitMQ queue that is not durable, loses messages that no worker has seen.
 

@@ -152,7 +152,7 @@ class WorkerGroup(Overrides):
     """How a worker runs tasks; prefork when absent."""
     prefetch_multiplier: Annotated[int, Field(ge=0, le=100000)] | None = None
     """Messages that a worker takes in advance for each slot (0: no limit). When absent: none on Redis with Celery 5.6
-    or newer, else 1 with taskDelivery AtLeastOnce, else Celery's default (4)."""
+    (gevent: 5.7) or newer, else 1 with taskDelivery AtLeastOnce, else Celery's default (4)."""
     optimization: Literal["default", "fair"] | None = None
     """How the prefork pool hands tasks to its children."""
     max_tasks_per_child: Annotated[int, Field(ge=1)] | None = None

@@ -13,10 +13,11 @@ IGNORED: Final = {
     "RESULT_BACKEND": "spec.resultBackend",
     "LOADER": None,
     "CONFIG_MODULE": None,
+    "REMAP_SIGTERM": "spec.workers[].shutdown",
 }
-"""Celery's command line reads them as -A, -b, --result-backend, --loader and --config. Applications have variables of
-these names for themselves, so the launcher keeps Celery from reading them; the field, if there is one, says what
-counts."""
+"""Celery's command line reads them as -A, -b, --result-backend, --loader and --config, and the last one while it is
+imported. Applications have variables of these names for themselves, so the launcher keeps Celery from reading them; the
+field, if there is one, says what counts."""
 
 
 def named(cluster: CeleryCluster) -> Iterator[tuple[str, str]]:

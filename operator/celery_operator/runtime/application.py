@@ -9,6 +9,9 @@ from typing import Any, Iterator, Optional
 
 from .failures import StartError
 
+_COMMAND_LINE = ("click", "click_didyoumean", "click_plugins")
+"""What ends a process that was asked for help, or does not take its options."""
+
 _NOT_THE_USERS = (
     "celery",
     "kombu",
@@ -102,6 +105,13 @@ def users_frame(error: BaseException) -> bool:
         str(frame.f_globals.get("__name__", "")).partition(".")[0] not in _NOT_THE_USERS
         for frame, _ in traceback.walk_tb(error.__traceback__)
     )
+
+
+def ended_by_the_user(ended: SystemExit) -> bool:
+    """Whether neither Celery, its command line nor this runtime called sys.exit, but what the application brings."""
+    frames = [frame for frame, _ in traceback.walk_tb(ended.__traceback__)]
+    last = str(frames[-1].f_globals.get("__name__", "")).partition(".")[0] if frames else "celery"
+    return last not in (*_NOT_THE_USERS, *_COMMAND_LINE)
 
 
 def _innermost(error: BaseException, module: str) -> Optional[str]:

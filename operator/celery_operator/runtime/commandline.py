@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from .failures import StartError
+from .guard import harmless
 
 COMPONENTS = ("worker", "beat", "flower")
 
@@ -110,6 +111,7 @@ def _ignore(parameter: Any) -> None:
     parameter.allow_from_autoenv = False
 
 
+@harmless
 def variables_that_are_read(component: str, environ: Mapping[str, str]) -> List[str]:
     """Warnings about variables that Celery's CLI takes as options, beside those that are ignored."""
     command = program().celery

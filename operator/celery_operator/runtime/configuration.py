@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from . import declared_queues
 from .failures import redactor
+from .guard import harmless
 from .setting_names import canonical, spellings
 
 _BROKER_LEFTOVERS = (
@@ -205,6 +206,7 @@ def install(layers: Layers) -> None:
     base.Celery._load_config = load_config  # type: ignore[attr-defined]
 
 
+@harmless
 def effective(conf: Any, names: Iterable[str]) -> Dict[str, Any]:
     """Values in force for the settings that we derived, for /status: no URLs, JSON types only."""
     shown: Dict[str, Any] = {}

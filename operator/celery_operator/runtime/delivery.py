@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from . import commandline
 from .environment import Settings
 from .guard import harmless
-from .setting_names import spellings
+from .setting_names import canonical_all, spellings
 from .table import AT_LEAST_ONCE, REQUEUE, transport
 from .worker_state import WorkerState
 
@@ -42,14 +42,13 @@ def let_prefetch(app: Any, options: Sequence[str]) -> None:
         app.conf.worker_disable_prefetch = False
 
 
-def prefetch_warning(app: Any, options: Sequence[str], on_redis: bool) -> List[str]:
-    """A warning when a user's own prefetching lets a worker hold messages that others could run."""
-    conf = app.conf
-    given = commandline.option(options, "--prefetch-multiplier")
-    multiplier = _number(given or conf.worker_prefetch_multiplier)
-    if on_redis and conf.get("worker_disable_prefetch"):
-        return []
-    if multiplier is None or multiplier == 1:
+def prefetch_warning(conf: Any, multiplier: int, on_redis: bool) -> List[str]:
+    """A warning when a user's own prefetching lets a worker hold messages that others could run.
+
+    ``multiplier``: the worker's own. A receiver of celeryd_init that sets it comes too late, and Celery takes what the
+    setting was before.
+    """
+    if multiplier == 1 or (on_redis and conf.get("worker_disable_prefetch")):
         return []
     return [
         "the prefetch multiplier is %d: each worker holds up to %s messages a slot that it has not started, hidden "
@@ -74,6 +73,32 @@ def consumer_timeout_warning(settings: Settings, time_limit: Any) -> List[str]:
     ]
 
 
+def visibility_warning(app: Any, settings: Settings, time_limit: Any) -> List[str]:
+    """A warning when the application's own visibility timeout is shorter than a task may take."""
+    found = _number((app.conf.broker_transport_options or {}).get("visibility_timeout"))
+    longest = max(settings.max_task_duration_seconds or 0.0, _number(time_limit) or 0)
+    needed = longest + settings.grace_period_seconds
+    if transport(settings) != "redis" or found is None or found >= min(needed, settings.visibility_timeout_seconds):
+        return []
+    return [
+        "the application sets a visibility timeout of %d s, and a task may take %d s with its grace period: Redis "
+        "delivers it a second time while it runs; remove visibility_timeout from broker_transport_options in the "
+        "application, and say in the CeleryCluster how long tasks take (maxTaskDuration)" % (found, needed)
+    ]
+
+
+def durability_warnings(app: Any, settings: Settings) -> List[str]:
+    """Warnings about queues of RabbitMQ that do not outlive a restart of it."""
+    if transport(settings) not in RABBITMQ:
+        return []
+    lost = sorted(name for name, queue in app.amqp.queues.consume_from.items() if not queue.durable)
+    return [
+        "the queue %s is not durable: a restart of RabbitMQ loses its messages; declare it with durable=True, after "
+        "you have deleted the one that is there" % name
+        for name in lost
+    ]
+
+
 def _number(value: Any) -> Optional[int]:
     """A setting that an application may have read from its environment as text; None when it is no number."""
     try:
@@ -87,6 +112,7 @@ def install(app: Any, state: WorkerState, options: Sequence[str]) -> None:
     """Register ``delivery`` of /status, and warn."""
     settings = state.settings
     late = settings.task_delivery == AT_LEAST_ONCE
+    on_redis = transport(settings) == "redis"
 
     def section() -> Dict[str, Any]:
         return {"mode": settings.task_delivery, "tasksThatDiffer": differing[:SHOWN]}
@@ -94,9 +120,17 @@ def install(app: Any, state: WorkerState, options: Sequence[str]) -> None:
     differing: List[str] = []
 
     @harmless
-    def ready(**_: Any) -> None:
-        # Now all of the application's modules are imported.
+    def ready(sender: Any = None, **_: Any) -> None:
+        """Now all of the application's modules are imported, and its signals have changed what they change."""
         differing[:] = tasks_that_differ(app, late)
+        worker = sender.controller
+        state.warnings.extend(durability_warnings(app, settings))
+        if late:
+            state.warnings.extend(prefetch_warning(app.conf, worker.prefetch_multiplier, on_redis))
+            state.warnings.extend(consumer_timeout_warning(settings, worker.time_limit))
+            if "broker_transport_options" not in canonical_all(settings.config):
+                # Otherwise the operator judges it: it knows all groups.
+                state.warnings.extend(visibility_warning(app, settings, worker.time_limit))
 
     from celery import signals
 
@@ -108,7 +142,3 @@ def install(app: Any, state: WorkerState, options: Sequence[str]) -> None:
             "lost; use AtLeastOnce, or Drain"
         )
     let_prefetch(app, options)
-    if late:
-        state.warnings.extend(prefetch_warning(app, options, transport(settings) == "redis"))
-        limit = commandline.option(options, "--time-limit") or app.conf.task_time_limit
-        state.warnings.extend(consumer_timeout_warning(settings, limit))

@@ -27,7 +27,7 @@ _lost: Any = weakref.WeakKeyDictionary()
 
 @harmless
 def install() -> None:
-    """Repair the Redis transport, where it is installed."""
+    """Repair the Redis transport, where it is installed: each fault for itself."""
     try:
         transport: Any = importlib.import_module("kombu.transport.redis")
     except ImportError:
@@ -40,6 +40,7 @@ def install() -> None:
     _wait_for_open_sockets_only()
 
 
+@harmless
 def _keep_unacked_of_a_lost_connection(transport: Any) -> None:
     """Closing a lost connection with unacknowledged messages raises AttributeError and ends the worker (5.7.0).
 
@@ -66,6 +67,7 @@ def _keep_unacked_of_a_lost_connection(transport: Any) -> None:
     transport.QoS.restore_unacked = restore_unacked
 
 
+@harmless
 def _sweep_on_every_call(transport: Any) -> None:
     """Before 5.7, which has options for it, kombu looks on every tenth call only: messages of a lost worker came back
     up to 100 s after their visibility timeout."""
@@ -83,6 +85,7 @@ def _sweep_on_every_call(transport: Any) -> None:
     transport.QoS.restore_visible = restore_visible
 
 
+@harmless
 def _poll_on_after_any_disconnect(transport: Any) -> None:
     """Before 5.7, the end of any connection of the channel's pool takes the poller off the loop: the worker answers
     and consumes nothing for ever (seen with 5.3.7 after an outage of a minute). This is what 5.7 does instead."""
@@ -125,6 +128,7 @@ def _poll_on(cycle: Any, loop: Any, pollers: Set[Any]) -> None:
     cycle._on_connection_disconnect = on_disconnect
 
 
+@harmless
 def _look_for_unacked_without_event_loop(transport: Any) -> None:
     """gevent and eventlet never put back what a dead worker held, whatever the visibility timeout (5.3 to 5.7).
 
@@ -150,6 +154,7 @@ def _look_for_unacked_without_event_loop(transport: Any) -> None:
     transport.MultiChannelPoller.get = get
 
 
+@harmless
 def _tell_of_a_failed_acknowledgement(transport: Any) -> None:
     """A gevent or eventlet worker that was full when the broker went away never takes another message (5.7.0).
 
@@ -173,6 +178,7 @@ def _tell_of_a_failed_acknowledgement(transport: Any) -> None:
     transport.QoS.ack = ack
 
 
+@harmless
 def _wait_for_open_sockets_only() -> None:
     """An eventlet worker whose broker went away ends with "Second simultaneous read" (5.7.0, eventlet 0.41).
 

@@ -37,6 +37,8 @@ def install() -> None:
 
     def retry_soon(self: Any, *args: Any) -> Any:
         task = self.task
+        if not task.acks_late:
+            return False  # it may have done its work: acknowledged early means never twice
         if task.default_retry_delay != CELERYS:
             return original(self, *args)
         task.default_retry_delay = delay(self._context.retries)

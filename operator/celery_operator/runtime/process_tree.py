@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import getopt
 import os
+from signal import SIGTERM
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from .environment import SETTINGS
 from .guard import harmless
 
 SHELLS = ("sh", "bash", "dash", "ash", "busybox", "zsh")
+
+INTERPRETERS = ("python", "pypy", "perl", "ruby", "node", "php")
+"""Beginnings of the names of programs that do something about SIGTERM only when a script says so."""
 
 TINIS = ("tini", "docker-init")
 """Beginnings of its names: ``tini-static``, ``tini-amd64``, and Docker's own build of it."""
@@ -33,10 +37,34 @@ class Ancestor(NamedTuple):
     environ: Mapping[str, str]
 
 
+@harmless
 def warnings(process: str = "/proc", parent: Optional[int] = None) -> List[str]:
     """What to change; empty when this process is 1 or all above it pass signals on as they should."""
-    found = [judge(one.words, one.environ, one.pid) for one in ancestors(process, parent)]
-    return [said for said in found if said]
+    above = list(ancestors(process, parent))
+    found = [said for said in (judge(one.words, one.environ, one.pid) for one in above) if said]
+    if not found and above and above[-1].pid == 1:
+        name = _name(above[-1].words)
+        if name.startswith(INTERPRETERS) and not takes_sigterm("%s/1/status" % process):
+            found.append(
+                "process 1 of the container is %s, which does nothing about SIGTERM, and the kernel drops it: tasks "
+                "are killed at the end of the grace period; let that program pass SIGTERM on, start the worker with "
+                "exec, or name Python itself in spec.command" % name
+            )
+    return found
+
+
+def takes_sigterm(path: str) -> bool:
+    """Whether a process, by its ``status`` in /proc, has a handler for SIGTERM, or blocks it to read it elsewhere.
+
+    True where it is not told. False for tini and its like as well: a signal that a process waits for (sigtimedwait)
+    is shown as if it did nothing about it.
+    """
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            masks = dict(line.split(":", 1) for line in file if line.startswith(("SigCgt:", "SigBlk:")))
+        return bool((int(masks["SigCgt"], 16) | int(masks["SigBlk"], 16)) & 1 << SIGTERM - 1)
+    except (OSError, ValueError, KeyError):
+        return True
 
 
 def ancestors(process: str = "/proc", parent: Optional[int] = None) -> Iterator[Ancestor]:

@@ -8,7 +8,7 @@ messages by its own timeout.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, List
 
 from .guard import harmless
 
@@ -16,9 +16,10 @@ logger = logging.getLogger("celery.operator")
 
 
 class Redeliveries:
-    """Counts them, and says once loudly what to change."""
+    """Counts them, and says once what to change: loudly, and in ``warnings``."""
 
-    def __init__(self) -> None:
+    def __init__(self, warnings: List[str]) -> None:
+        self._warnings = warnings
         self._seen = 0
 
     def seen(self) -> int:
@@ -43,10 +44,12 @@ class Redeliveries:
             return
         self._seen += 1
         if self._seen == 1:
-            _tell(request, sender)
+            said = _sentence(request, sender)
+            self._warnings.append(said)
+            logger.error("celery-operator: %s", said)
 
 
-def _tell(request: Any, consumer: Any) -> None:
+def _sentence(request: Any, consumer: Any) -> str:
     if consumer.connection.transport.driver_type == "redis":
         options = consumer.app.conf.broker_transport_options or {}
         why = (
@@ -60,8 +63,7 @@ def _tell(request: Any, consumer: Any) -> None:
             "The broker took the message back when it lost the connection, or by its consumer_timeout. Make the task "
             "safe to run twice, or set worker_cancel_long_running_tasks_on_connection_loss"
         )
-    logger.error(
-        "celery-operator: the task %s[%s] was delivered again while it is still running here: it runs twice. %s",
+    return "the task %s[%s] was delivered again while it is still running here: it runs twice. %s" % (
         request.name,
         request.id,
         why,

@@ -91,7 +91,7 @@ def prepare(arguments: Sequence[str]) -> Runtime:
     state, extra = _hooks(app, settings, found, command)
     secret = canonical_all(settings.secrets.config)
     names = [name for name in (*layers.forced, *layers.defaults, *layers.merged) if name not in secret]
-    state.effective = configuration.effective(app.conf, names)
+    state.effective = configuration.effective(app.conf, names) or {}
     for warning in _warnings(command, layers):
         state.warnings.append(warning)
         logger.warning("celery-operator: %s", warning)
@@ -108,8 +108,8 @@ def _concurrency(settings: Settings) -> List[str]:
 def _warnings(command: commandline.Command, layers: configuration.Layers) -> List[str]:
     """What the user should know and nothing can repair."""
     return [
-        *process_tree.warnings(),
-        *commandline.variables_that_are_read(command.component, os.environ),
+        *(process_tree.warnings() or ()),
+        *(commandline.variables_that_are_read(command.component, os.environ) or ()),
         *layers.overridden,
     ]
 
@@ -124,7 +124,11 @@ def run(runtime: Runtime) -> int:
     except StartError as error:
         return failures.report(error, error.__cause__)
     except SystemExit as ended:
-        if ended.code != USAGE or runtime.serving:
+        if runtime.serving:
+            raise
+        if application.ended_by_the_user(ended):
+            return failures.report(_start_failed(runtime, ended), ended)
+        if ended.code != USAGE:
             raise
         return failures.report(_usage(runtime, shown))
     except Exception as error:
@@ -145,7 +149,7 @@ def _usage(runtime: Runtime, shown: Sequence[Any]) -> StartError:
 
 def _start_failed(runtime: Runtime, error: BaseException) -> StartError:
     module = runtime.command.application.partition(":")[0]
-    reason = "AppImportFailed" if isinstance(error, ImportError) else "StartFailed"
+    reason = "AppImportFailed" if isinstance(error, (ImportError, SystemExit)) else "StartFailed"
     return StartError(
         reason, "%s did not start: %s: %s" % (runtime.command.component, type(error).__name__, error), module=module
     )
@@ -188,22 +192,26 @@ def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.
 
 
 def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
-    from . import delivery, forks, kombu_repairs, lost_children, worker_steps
+    from . import delivery, forks, handed_over, kombu_repairs, lost_children, prompt_answers, worker_steps
     from .drain import Drain
     from .worker_state import WorkerState
 
     kombu_repairs.install()
     lost_children.install()
+    prompt_answers.install()
+    if settings.pool == "prefork":
+        handed_over.install()
     state = WorkerState(settings, found, commandline.option(command.options, "-n", "--hostname"))
     deadline = Deadline(settings.grace_period_seconds, settings.pod_uid)
     drain = Drain(settings.pod_uid, state)
     commands: Mapping[str, Command] = {"/deadline": deadline.command, "/drain": drain.command}
+    # First: a worker that says it is ready has warned already.
+    delivery.install(app, state, command.options)
     worker_steps.install(app, state, _server(settings, state, commands), drain)
     state.sections["deadlineSeconds"] = deadline.shown
     Shutdown(settings, found, deadline, state.would_be_alive).install()
     process_tree.protect_children()
     forks.install()
-    delivery.install(app, state, command.options)
     return state
 
 

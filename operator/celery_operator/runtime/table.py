@@ -121,7 +121,10 @@ TABLE: Sequence[Row] = (
     # 4 s kills children that start slowly under a small CPU limit, in a loop (celery#9781).
     Row("worker_proc_alive_timeout", 30, component="worker"),
     # Whatever the delivery: a message that a busy worker holds is hidden from idle ones and from whoever counts it.
-    Row("worker_disable_prefetch", True, component="worker", transport="redis", celery=(5, 6)),
+    # Celery 5.6 takes the tasks that gevent runs for its slots: none when it is idle, and it never takes a message.
+    Row("worker_disable_prefetch", True, component="worker", transport="redis", celery=(5, 7)),
+    Row("worker_disable_prefetch", True, component="worker", transport="redis", celery=(5, 6), before=(5, 7),
+        pools=("prefork", "threads", "eventlet", "solo")),
 
     Row("task_acks_late", True, FORCED, component="worker", delivery=AT_LEAST_ONCE),
     Row("worker_prefetch_multiplier", 1, component="worker", delivery=AT_LEAST_ONCE),
@@ -129,9 +132,12 @@ TABLE: Sequence[Row] = (
     Row("task_retry_on_worker_lost", True, component="worker", delivery=AT_LEAST_ONCE, celery=(5, 7)),
     Row("task_reject_on_worker_lost", True, component="worker", delivery=AT_LEAST_ONCE, before=(5, 7)),
     # Otherwise tasks that the broker gave to others meanwhile go on here as well. Threads cannot be ended: Celery 5.3
-    # to 5.6 raise NotImplementedError while they reconnect, and the worker is lost; solo reconnects after its task.
+    # to 5.6 raise NotImplementedError while they reconnect, and the worker is lost, and so do 5.3 and 5.4 with gevent;
+    # solo reconnects after its task.
     Row("worker_cancel_long_running_tasks_on_connection_loss", True, component="worker", delivery=AT_LEAST_ONCE,
-        pools=("prefork", "gevent", "eventlet")),
+        pools=("prefork", "eventlet")),
+    Row("worker_cancel_long_running_tasks_on_connection_loss", True, component="worker", delivery=AT_LEAST_ONCE,
+        pools=("gevent",), celery=(5, 5)),
 
     Row("worker_soft_shutdown_timeout", _soft_timeout, FORCED, component="worker", mode=REQUEUE, celery=SOFT_SHUTDOWN),
 

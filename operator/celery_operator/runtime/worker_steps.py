@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, List, Optional
 
-from . import holdings, inflight, left_behind, neighbours, pool_health, reconnect
+from . import configuration, holdings, inflight, left_behind, neighbours, pool_health, reconnect
 from .drain import Drain
 from .guard import harmless
 from .probe_server import ProbeServer
@@ -28,26 +28,49 @@ def install(app: Any, state: WorkerState, server: Optional[ProbeServer], drain: 
     """Attach everything to ``app``; ``server`` None: nobody probes."""
     reconnect.install()
     neighbours.install()
+    _watch_pool(app, state, server)
+    _watch_consumer(app, state, drain)
+    _connect_signals(state, server)
+    _keep_messages(app, state, drain)
+    _watch_redeliveries(state)
+
+
+@harmless
+def _watch_pool(app: Any, state: WorkerState, server: Optional[ProbeServer]) -> None:
     app.steps["worker"].add(_pool_step(state, server))
+
+
+@harmless
+def _watch_consumer(app: Any, state: WorkerState, drain: Drain) -> None:
     app.steps["consumer"].add(_consumer_step(state, drain))
-    _connect_signals(state)
+
+
+@harmless
+def _keep_messages(app: Any, state: WorkerState, drain: Drain) -> None:
     unknown = UnknownTasks(app)
     app.steps["consumer"].add(_message_step(unknown))
     state.sections["unknownTasksRequeued"] = unknown.requeued
     drain.install(unknown.holding)
     state.sections["drain"] = drain.shown
-    redeliveries = Redeliveries()
+
+
+@harmless
+def _watch_redeliveries(state: WorkerState) -> None:
+    redeliveries = Redeliveries(state.warnings)
     redeliveries.install()
     state.sections["redeliveredWhileRunning"] = redeliveries.seen
 
 
-def _connect_signals(state: WorkerState) -> None:
+@harmless
+def _connect_signals(state: WorkerState, server: Optional[ProbeServer]) -> None:
     from celery import signals
 
     @harmless
     def ready(**_: Any) -> None:
         if state.ready_since is None:
             state.ready_since = now_text()
+        if server is not None:
+            server.serve()  # where the pool's step failed: a worker that answers no probe is restarted
 
     @harmless
     def shutting_down(**_: Any) -> None:
@@ -69,15 +92,26 @@ def _pool_step(state: WorkerState, server: Optional[ProbeServer]) -> Any:
         state.time_limit = worker.time_limit or worker.soft_time_limit
 
     @harmless
+    def record_settings(worker: Any) -> None:
+        """Again: the application's signals may have changed them, and an option wins over its setting."""
+        found = configuration.effective(worker.app.conf, state.effective) or {}
+        if "worker_prefetch_multiplier" in found:
+            found["worker_prefetch_multiplier"] = worker.prefetch_multiplier
+        state.effective = found
+
+    @harmless
     def serve() -> None:
         if server is not None:
             server.serve()
 
     class ProbeStep(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Runs once, after the pool: notes what the pool is, and lets the probe thread answer from then on."""
+
         requires = ("celery.worker.components:Pool",)
 
         def start(self, worker: Any) -> None:
             record(worker)
+            record_settings(worker)
             serve()
 
         def stop(self, worker: Any) -> None:
@@ -96,6 +130,8 @@ def _consumer_step(state: WorkerState, drain: Drain) -> Any:
     timers: List[Any] = []
 
     class ContactStep(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Runs with every connection: ``connected`` is true from its start to its stop, and the loop is stamped."""
+
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         @harmless
@@ -125,6 +161,8 @@ def _message_step(unknown: UnknownTasks) -> Any:
     from celery import bootsteps
 
     class MessageStep(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Runs with every connection: from its stop on no message is kept that another worker could take."""
+
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, consumer: Any) -> None:

@@ -148,8 +148,10 @@ def inspecting_producer(visibility_timeout: int) -> Disturbance:
         code = _INSPECT.format(timeout=visibility_timeout, seconds=load.longest_seconds * 0.8)
         bench.space.kubectl("exec", "deployment/producer", "--", "python", "-c", code)
         if isinstance(bench.workers, OperatedWorkers):
-            seen = [status.get("redeliveredWhileRunning") for status in bench.workers.statuses()]
-            bench.notes["redeliveredWhileRunning"] = sum(count or 0 for count in seen)
+            statuses = bench.workers.statuses()
+            bench.notes["redeliveredWhileRunning"] = sum(one.get("redeliveredWhileRunning") or 0 for one in statuses)
+            warned = [said for one in statuses for said in one["warnings"]]
+            bench.notes["redeliveryInWarnings"] = any("was delivered again while" in said for said in warned)
 
     return disturb
 

@@ -49,6 +49,8 @@ def _check(case: Case, row: Bench, verdict: Verdict, restarts: int | None) -> No
     if case.kind == "AtMostOnce":
         # What is cut off is lost by definition, and nothing else is.
         assert set(verdict.lost) <= set(verdict.cut), verdict
+        if case.row.second_runs == "none":
+            assert (verdict.lost, verdict.second_runs) == ((), 0), verdict
         return
     assert verdict.lost == (), verdict
     if case.row.second_runs == "none":
@@ -58,6 +60,7 @@ def _check(case: Case, row: Bench, verdict: Verdict, restarts: int | None) -> No
         assert verdict.unexplained_second_runs == 0, verdict
     elif case.row.second_runs == "shown":
         assert verdict.unexplained_second_runs, verdict
+        assert row.notes["redeliveryInWarnings"], row.notes
     if case.row.must_note:
         assert row.notes[case.row.must_note], row.notes
     if case.row.redelivered_within:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
 from tests.integration.runtime.pods import send, wait_for_entries
+from tests.integration.runtime.test_pools import children_of
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
 NEWEST = "celery-5.7"
@@ -96,10 +100,13 @@ def test_a_busy_worker_leaves_messages_to_others(
     ("celery", "pool"),
     [
         *((NEWEST, pool) for pool in ("prefork", "threads", "solo", "gevent", "eventlet")),
-        ("celery-5.3", "prefork"),
+        *(("celery-5.3", pool) for pool in ("prefork", "gevent", "eventlet")),
         *(
             pytest.param(version, pool, marks=pytest.mark.verify)
-            for version, pool in product(("celery-5.3", "celery-5.4", "celery-5.5", "celery-5.6"), ("threads", "solo"))
+            for version, pool in (
+                *product(VERSIONS[:-1], ("threads", "solo")),
+                *product(VERSIONS[1:-1], ("gevent", "eventlet")),
+            )
         ),
         *(pytest.param(version, "prefork", marks=pytest.mark.verify) for version in VERSIONS[1:-1]),
     ],
@@ -127,19 +134,81 @@ def test_a_lost_connection_leaves_a_worker_that_works(
 
 
 @pytest.mark.parametrize(
-    ("config", "options", "warned"),
+    ("config", "options", "multiplier", "warned"),
     [
-        ({}, (), False),
-        ({}, ("--prefetch-multiplier", "8"), True),
-        ({"worker_prefetch_multiplier": 4}, (), True),
-        ({"worker_disable_prefetch": True, "worker_prefetch_multiplier": 4}, (), False),
-        ({"worker_disable_prefetch": False, "worker_prefetch_multiplier": 4}, (), True),
-        ({"worker_disable_prefetch": False}, ("--prefetch-multiplier", "8"), True),
+        ({}, (), 1, False),
+        ({}, ("--prefetch-multiplier", "8"), 8, True),
+        ({"worker_prefetch_multiplier": 4}, (), 4, True),
+        ({"worker_disable_prefetch": True, "worker_prefetch_multiplier": 4}, (), 4, False),
+        ({"worker_disable_prefetch": False, "worker_prefetch_multiplier": 4}, (), 4, True),
+        ({"worker_disable_prefetch": False}, ("--prefetch-multiplier", "8"), 8, True),
     ],
 )
 def test_prefetching_that_hides_work_is_told(
-    config: dict[str, Any], options: tuple[str, ...], warned: bool, make_pod: PodMaker, empty_broker: RedisServer
+    config: dict[str, Any],
+    options: tuple[str, ...],
+    multiplier: int,
+    warned: bool,
+    make_pod: PodMaker,
+    empty_broker: RedisServer,
 ) -> None:
     settings = {**LATE, "config": config}
     pod = make_pod(broker=empty_broker.url(), app="endings", settings=settings).start(*options).wait_for("/readyz")
-    assert [text.startswith("the prefetch multiplier is ") for text in pod.status()["warnings"]] == [True] * warned
+    status = pod.status()
+    assert [text.startswith("the prefetch multiplier is ") for text in status["warnings"]] == [True] * warned
+    # Where the setting is not ours, spec.config's or the application's, the option stands for Celery's own.
+    assert status["effective"]["worker_prefetch_multiplier"] == multiplier
+
+
+CHANGED_LATE = """
+from celery import Celery, signals
+app = Celery("late")
+app.conf.broker_transport_options = {"visibility_timeout": 5}
+
+@signals.celeryd_init.connect
+def change(conf=None, **_):
+    conf.worker_prefetch_multiplier = 9
+    conf.worker_disable_prefetch = False
+"""
+
+
+def test_what_the_application_changes_late_is_shown_and_warned_of(
+    make_pod: PodMaker, empty_broker: RedisServer, tmp_path: Path
+) -> None:
+    """Celery has read the multiplier for its command line before that signal: the worker's stays what it was."""
+    (tmp_path / "late.py").write_text(CHANGED_LATE)
+    settings = {**LATE, "maxTaskDurationSeconds": 1800.0}
+    pod = make_pod(broker=empty_broker.url(), app="late", applications=tmp_path, settings=settings).start()
+    status = pod.wait_for("/readyz").status()
+    assert status["effective"]["worker_disable_prefetch"] is False
+    assert status["effective"]["worker_prefetch_multiplier"] == 1
+    assert status["effective"]["broker_transport_options"]["visibility_timeout"] == 5
+    (said,) = status["warnings"]
+    assert said.startswith("the application sets a visibility timeout of 5 s, and a task may take 2100 s")
+
+
+def test_a_queue_that_rabbitmq_forgets_is_told(make_pod: PodMaker, rabbit: RabbitServer, tmp_path: Path) -> None:
+    (tmp_path / "fleeting.py").write_text(
+        "from celery import Celery\nfrom kombu import Queue\napp = Celery('fleeting')\n"
+        "app.conf.task_queues = [Queue('kept', routing_key='kept'), Queue('fleeting', durable=False)]\n"
+    )
+    pod = make_pod(broker=rabbit.url(), app="fleeting", applications=tmp_path).start("-Q", "kept,fleeting")
+    (said,) = pod.wait_for("/readyz").status()["warnings"]
+    assert said.startswith("the queue fleeting is not durable")
+
+
+def test_a_task_that_was_acknowledged_early_does_not_run_again_when_its_child_dies(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """Its own acks_late=False wins over AtLeastOnce: it may have done what must not be done twice."""
+    broker = empty_broker.url()
+    pod = make_pod(broker=broker, app="endings", settings=LATE).start().wait_for("/readyz")
+    send(broker, "endings.early", "paid", 30.0)
+    wait_for_entries(ledger, "paid.begin", 1)
+    for child in children_of(pod.pid):
+        os.kill(child, signal.SIGKILL)
+    wait_until(lambda: pod.status()["active"] == 0, timeout=15.0, what="the loss is noticed")
+    # Behind the second try, if there is one; and it holds its slot for long enough that the other takes that.
+    send(broker, "endings.rest", "after", 2.0)
+    wait_for_entries(ledger, "after", 1)
+    assert ledger.llen("paid.begin") == 1

@@ -59,7 +59,7 @@ def through(way: Way, server: RedisServer | RabbitServer) -> str:
         ("celery-5.7", "solo"),
         pytest.param("celery-5.7", "eventlet", marks=verify),
         *(pytest.param(f"celery-5.{minor}", "prefork", marks=verify) for minor in (3, 4, 5, 6)),
-        *(pytest.param("celery-5.3", pool, marks=verify) for pool in ("threads", "solo")),
+        *(pytest.param("celery-5.3", pool, marks=verify) for pool in ("threads", "solo", "gevent", "eventlet")),
     ],
 )
 def test_a_drain_and_its_end_outlast_lost_connections(

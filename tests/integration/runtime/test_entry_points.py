@@ -102,6 +102,17 @@ def test_a_shell_that_stays_process_1_is_warned_of(
     assert "start the program with exec" in pod.status()["warnings"][0]
 
 
+def test_a_program_without_a_handler_as_process_1_is_warned_of(
+    as_process_1: tuple[str, ...], make_pod: PodMaker, empty_broker: RedisServer, tmp_path: Path
+) -> None:
+    wrapper = tmp_path / "wrapper.py"
+    wrapper.write_text("import subprocess, sys\nsys.exit(subprocess.call(sys.argv[1:]))\n")
+    prefix = (*as_process_1, sys.executable, str(wrapper))
+    pod = make_pod(broker=empty_broker.url(), app="endings", prefix=prefix).start().wait_for("/readyz")
+    (said,) = pod.status()["warnings"]
+    assert "does nothing about SIGTERM" in said
+
+
 def test_a_shell_between_an_init_and_python_is_warned_of(
     as_process_1: tuple[str, ...], make_pod: PodMaker, empty_broker: RedisServer, tmp_path: Path
 ) -> None:

@@ -58,6 +58,25 @@ def test_a_broken_application_is_named(case: str, make_pod: PodMaker, broker: Re
     assert "redis://" not in pod.output() + pod.termination_log.read_text()
 
 
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_module_that_exits_while_celery_imports_it(
+    code: int, make_pod: PodMaker, broker: RedisServer, tmp_path: Path
+) -> None:
+    """2 is what argparse ends with, and what Celery's own command line does."""
+    (tmp_path / "including.py").write_text("from celery import Celery\napp = Celery('a', include=['leaving'])\n")
+    (tmp_path / "leaving.py").write_text(f"import sys\nsys.exit({code})\n")
+    pod = make_pod(broker=broker.url(), app="including", applications=tmp_path).start()
+    assert pod.ended() == 78
+    message = pod.termination_message()
+    assert (message["reason"], message["exception"]) == ("AppImportFailed", "SystemExit")
+
+
+def test_celerys_own_exit_is_no_failure_of_the_application(make_pod: PodMaker, broker: RedisServer) -> None:
+    pod = make_pod(broker=broker.url()).start("--help")
+    assert pod.ended() == 0
+    assert not pod.termination_log.exists()
+
+
 def test_a_module_that_is_not_there(make_pod: PodMaker, broker: RedisServer) -> None:
     pod = make_pod(broker=broker.url(), app="nowhere.celery").start()
     assert pod.ended() == 78
@@ -101,7 +120,7 @@ def test_settings_that_are_not_for_this_container(make_pod: PodMaker, broker: Re
 
 
 def test_a_pool_whose_package_is_missing(make_pod: PodMaker, broker: RedisServer) -> None:
-    pod = make_pod(broker=broker.url(), celery="celery-5.3", settings={"pool": "gevent"}).start()
+    pod = make_pod(broker=broker.url(), celery="django", settings={"pool": "gevent"}).start()
     assert pod.ended() == 78
     message = pod.termination_message()
     assert message["reason"] == "StartFailed"

@@ -47,6 +47,7 @@ TAKE_SECONDS = ("worker_steps._ticker", "unknown_tasks.Held.put_back")
 
 NEED_MORE = (
     "drain._Return._put_back",
+    "kombu_repairs._poll_on.<locals>.forget",
     "main_thread.MainThread.run.<locals>.guarded",
     "process_tree.protect_children.<locals>.leave",
     "shutdown.Shutdown._put_back_unstarted",
@@ -56,8 +57,29 @@ NEED_MORE = (
     "shutdown.Shutdown._say_not_back",
     "task_requests._send",
 )
-"""Hooks that only a deadline, a child of a lost parent, or a message in the moment of a drain reaches; the tests of
-shutdown and of drains do."""
+"""Hooks that only a deadline, a child of a lost parent, a lost connection, or a message in the moment of a drain
+reaches; the tests of shutdown, of outages and of drains do."""
+
+OF_OLDER_CELERY = ("kombu_repairs._poll_on", "prompt_answers._answer")
+"""Hooks that Celery and kombu need before 5.7."""
+
+WITHOUT_EVENT_LOOP = ("prompt_answers._answer", "worker_steps._ticker.<locals>.stamp_when_asked")
+
+
+AT_THE_START = (
+    "commandline.variables_that_are_read",
+    "configuration.effective",
+    "delivery.install",
+    "handed_over.install",
+    "kombu_repairs.install",
+    "process_tree.warnings",
+    "worker_steps._connect_signals",
+    "worker_steps._keep_messages",
+    "worker_steps._watch_consumer",
+    "worker_steps._watch_pool",
+    "worker_steps._watch_redeliveries",
+)
+"""What runs in each worker before Celery does: an error there would end it."""
 
 
 def live(pod: Pod, broker: RedisServer, ledger: Redis, *, awaited: str | None = None, drained: bool = False) -> None:
@@ -119,17 +141,20 @@ def test_a_worker_whose_hooks_all_fail_works(make_pod: PodMaker, empty_broker: R
     assert len(told) >= 8
     assert len(told) == len(set(told)), "a failure is told once"
     assert set(told) <= set(hooks())
+    assert set(AT_THE_START) <= set(told)
     assert "injected into" in pod.output()
 
 
-def test_a_worker_whose_recording_fails_is_alive_and_ready(make_pod: PodMaker, empty_broker: RedisServer) -> None:
+@pytest.mark.parametrize("hook", ["worker_steps._connect_signals.<locals>.ready", "worker_steps._watch_pool"])
+def test_a_worker_whose_recording_fails_is_alive_and_ready(
+    hook: str, make_pod: PodMaker, empty_broker: RedisServer
+) -> None:
     """What cannot be recorded must neither restart the pod nor hold a rollout up."""
-    ready = "worker_steps._connect_signals.<locals>.ready"
-    pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": ready}).start()
+    pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": hook}).start()
     pod.wait_for("/readyz")
     assert pod.get("/livez").status_code == 200
     assert pod.get("/startupz").status_code == 200
-    assert f"runtime hook failed: {ready} (RuntimeError)" in pod.status()["warnings"]
+    assert f"runtime hook failed: {hook} (RuntimeError)" in pod.status()["warnings"]
 
 
 @pytest.mark.verify
@@ -137,9 +162,9 @@ def test_a_worker_whose_recording_fails_is_alive_and_ready(make_pod: PodMaker, e
 def test_a_worker_with_one_failing_hook_works(
     hook: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
 ) -> None:
-    # Without an event loop the timer asks the loop, which is a hook more.
-    settings = {"pool": "gevent" if hook.endswith("stamp_when_asked") else "prefork"}
-    pod = make_pod(broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": hook}, settings=settings)
+    settings = {"pool": "gevent" if hook in WITHOUT_EVENT_LOOP else "prefork"}
+    celery = "celery-5.6" if hook.startswith(OF_OLDER_CELERY) else "celery-5.7"
+    pod = make_pod(celery=celery, broker=empty_broker.url(), app="sabotaged", env={"SABOTAGE": hook}, settings=settings)
     awaited = hook if hook.startswith(TAKE_SECONDS) else None
     live(pod, empty_broker, ledger, awaited=awaited, drained=hook.startswith(OF_A_DRAIN))
     reached = failures(pod)

@@ -52,6 +52,28 @@ def assert_leaves_within(pod: Pod, seconds: float) -> None:
     assert time.monotonic() - started < seconds
 
 
+@pytest.mark.parametrize(
+    ("celery", "pool"),
+    [
+        ("celery-5.3", "gevent"),
+        ("celery-5.6", "gevent"),  # told to take nothing in advance, it would take nothing at all
+        *(pytest.param(f"celery-5.{minor}", "eventlet", marks=pytest.mark.verify) for minor in (3, 4, 5, 6, 7)),
+        *(pytest.param(f"celery-5.{minor}", "gevent", marks=pytest.mark.verify) for minor in (4, 5, 7)),
+    ],
+)
+def test_a_green_worker_that_is_killed_has_acknowledged_what_it_began(
+    celery: str, pool: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """AtMostOnce: whoever dies then loses the task, and nobody runs it again."""
+    pod = make_pod(celery=celery, broker=empty_broker.url(), app="endings", settings={"pool": pool}).start()
+    pod.wait_for("/readyz")
+    send(empty_broker.url(), "endings.rest", "once", 30.0)
+    wait_for_entries(ledger, "once.begin", 1)
+    pod.kill()
+    with Redis.from_url(empty_broker.url()) as client:
+        assert client.hlen("unacked") == 0
+
+
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("gevent", marks=pytest.mark.verify)])
 def test_a_worker_on_rabbitmq(pool: str, make_pod: PodMaker, rabbit: RabbitServer, ledger: Redis) -> None:
     pod = make_pod(broker=rabbit.url(), settings={"pool": pool}).start().wait_for("/readyz")

@@ -40,6 +40,9 @@ def test_an_impatient_client_is_noticed(
         wait_until(lambda: pod.status()["redeliveredWhileRunning"] == 1, timeout=14.0, what="the redelivery")
     finally:
         monitor.kill()
+    warned = [said for said in pod.status()["warnings"] if "was delivered again while it is still running" in said]
+    assert len(warned) == 1
+    assert "visibility_timeout" in warned[0]
     (line,) = [line for line in pod.output().splitlines() if "was delivered again while it is still running" in line]
     assert "ERROR" in line
     assert "shop.rest[" in line

@@ -230,13 +230,26 @@ def tell_deadline(pod: Pod, seconds: float) -> httpx.Response:
     )
 
 
-@pytest.mark.parametrize("transport", ["redis", pytest.param("amqp", marks=VERIFY)])
+@pytest.mark.parametrize(
+    ("celery", "transport"),
+    [
+        (NEWEST, "redis"),
+        pytest.param(NEWEST, "amqp", marks=VERIFY),
+        *(pytest.param(version, "redis", marks=VERIFY) for version in VERSIONS[:-1]),
+    ],
+)
 @pytest.mark.parametrize("pool", ["threads", "solo", "gevent", "eventlet"])
 def test_pools_that_cannot_end_a_task_end_with_their_tasks_back(
-    pool: str, transport: str, make_pod: PodMaker, empty_broker: RedisServer, rabbit: RabbitServer, ledger: Redis
+    pool: str,
+    celery: str,
+    transport: str,
+    make_pod: PodMaker,
+    empty_broker: RedisServer,
+    rabbit: RabbitServer,
+    ledger: Redis,
 ) -> None:
     broker = empty_broker.url() if transport == "redis" else rabbit.url()
-    pod = worker(make_pod, broker, pool=pool).wait_for("/readyz")
+    pod = worker(make_pod, broker, celery, pool=pool).wait_for("/readyz")
     send(broker, "endings.rest", pool, 60.0)
     wait_for_entries(ledger, f"{pool}.begin", 1)
 

@@ -194,7 +194,7 @@ ROWS = (
         "variable-ignored",
         seen({"env": [{"name": "BROKER_URL", "value": "x"}]}),
         seen({"env": [{"name": "THE_BROKER_URL", "value": "x"}]}),
-        "spec.env[BROKER_URL] does not reach Celery, whose command line would read it: spec.broker counts",
+        "spec.env[BROKER_URL] does not reach Celery, which would read it: spec.broker counts",
     ),
     Row(
         "variable-ignored",

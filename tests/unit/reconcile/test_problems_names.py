@@ -32,6 +32,9 @@ SILENT: Json = {"podSecurity": "Compatible"}
         ("worker_max_memory_per_child", "spec.workers[].maxMemoryPerChild"),
         ("worker_send_task_events", "spec.workers[].taskEvents"),
         ("CELERY_SEND_EVENTS", "spec.workers[].taskEvents"),
+        ("BROKER_HOST", "spec.broker"),
+        ("broker_transport", "spec.broker"),
+        ("CELERY_BROKER_PASSWORD", "spec.broker"),
         ("worker_soft_shutdown_timeout", "spec.workers[].shutdown"),
         ("worker_enable_soft_shutdown_on_idle", "spec.workers[].shutdown"),
     ],
@@ -95,11 +98,11 @@ def test_other_variables_are_the_applications_business(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("BROKER_URL", "does not reach Celery, whose command line would read it: spec.broker counts"),
-        ("RESULT_BACKEND", "does not reach Celery, whose command line would read it: spec.resultBackend counts"),
-        ("APP", "does not reach Celery, whose command line would read it: spec.app counts"),
-        ("LOADER", "does not reach Celery, whose command line would read it; rename it if"),
-        ("CONFIG_MODULE", "does not reach Celery, whose command line would read it; rename it if"),
+        ("BROKER_URL", "does not reach Celery, which would read it: spec.broker counts"),
+        ("RESULT_BACKEND", "does not reach Celery, which would read it: spec.resultBackend counts"),
+        ("APP", "does not reach Celery, which would read it: spec.app counts"),
+        ("LOADER", "does not reach Celery, which would read it; rename it if"),
+        ("CONFIG_MODULE", "does not reach Celery, which would read it; rename it if"),
     ],
 )
 def test_a_variable_with_an_everyday_name_is_only_warned_of(name: str, says: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from celery_operator.runtime.delivery import consumer_timeout_warning, prefetch_warning
+from celery_operator.runtime.delivery import consumer_timeout_warning, prefetch_warning, visibility_warning
 from celery_operator.runtime.environment import Settings
 
 
@@ -36,19 +36,38 @@ def test_rabbitmqs_consumer_timeout_is_named(broker: str, longest: float | None,
 
 
 @pytest.mark.parametrize(
-    ("multiplier", "said"),
-    [(1, ""), ("1", ""), (4, "is 4"), ("4", "is 4"), (0, "any number of"), (None, ""), ("many", "")],
+    ("multiplier", "disabled", "on_redis", "said"),
+    [
+        (1, False, True, ""),
+        (4, False, True, "is 4"),
+        (4, True, True, ""),
+        (4, True, False, "is 4"),
+        (0, False, False, "any number of"),
+    ],
 )
-def test_a_prefetch_multiplier_from_the_environment_is_text(multiplier: Any, said: str) -> None:
-    class Configuration(SimpleNamespace):
-        def get(self, name: str) -> Any:
-            return vars(self).get(name)
-
-    app = SimpleNamespace(conf=Configuration(worker_prefetch_multiplier=multiplier))
-    found = prefetch_warning(app, [], on_redis=False)
+def test_prefetching_that_hides_work(multiplier: int, disabled: bool, on_redis: bool, said: str) -> None:
+    found = prefetch_warning({"worker_disable_prefetch": disabled}, multiplier, on_redis)
     assert said in found[0] if said else found == []
 
 
-def test_a_multiplier_of_the_command_line_wins() -> None:
-    app = SimpleNamespace(conf=SimpleNamespace(worker_prefetch_multiplier=1))
-    assert "is 8" in prefetch_warning(app, ["--prefetch-multiplier", "8"], on_redis=False)[0]
+@pytest.mark.parametrize(
+    ("asked", "fields", "time_limit", "warned"),
+    [
+        (None, {}, None, False),
+        (3600, {"max_task_duration_seconds": 3000.0}, None, False),
+        (3200, {"max_task_duration_seconds": 3000.0}, None, True),
+        ("3200", {"max_task_duration_seconds": 3000.0}, None, True),
+        (3200, {}, 3000, True),
+        (200, {}, None, True),
+        (300, {}, None, False),
+        # The operator's own.
+        (200, {"visibility_timeout_seconds": 200.0}, None, False),
+        (200, {"broker": "amqp://broker"}, None, False),
+    ],
+)
+def test_an_applications_own_visibility_timeout_must_outlast_its_tasks(
+    asked: Any, fields: dict[str, Any], time_limit: float | None, warned: bool
+) -> None:
+    app = SimpleNamespace(conf=SimpleNamespace(broker_transport_options={"visibility_timeout": asked}))
+    said = visibility_warning(app, settings(**{"broker": "redis://broker", **fields}), time_limit)
+    assert ["visibility timeout" in one for one in said] == [True] * warned

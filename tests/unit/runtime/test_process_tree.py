@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from celery_operator.runtime.environment import SETTINGS
-from celery_operator.runtime.process_tree import ancestors, judge, signals_the_group, warnings
+from celery_operator.runtime.process_tree import ancestors, judge, signals_the_group, takes_sigterm, warnings
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,30 @@ def test_an_init_that_is_not_process_1_is_judged_by_its_environment(tmp_path: Pa
     process(tmp_path, 7, 0, "tini -- python", environ=f"{SETTINGS}={{}}\0TINI_KILL_PROCESS_GROUP=1")
     (said,) = warnings(str(tmp_path), parent=7)
     assert said.startswith("process 7 of the container is tini")
+
+
+@pytest.mark.parametrize(
+    ("status", "takes"),
+    [
+        ("SigBlk:\t0000000000000000\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000000002\n", False),
+        ("SigBlk:\t0000000000000000\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000004002\n", True),
+        # It reads signals from a descriptor.
+        ("SigBlk:\tfffffffe7bfaeaff\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000\n", True),
+        ("Name:\tpython\n", True),
+    ],
+)
+def test_what_process_1_does_about_sigterm(status: str, takes: bool, tmp_path: Path) -> None:
+    process(tmp_path, 1, 0, "python wrapper.py")
+    (tmp_path / "1" / "status").write_text(status)
+    assert takes_sigterm(str(tmp_path / "1" / "status")) is takes
+    assert ["does nothing about SIGTERM" in one for one in warnings(str(tmp_path), parent=1)] == [True] * (not takes)
+
+
+def test_an_init_that_waits_for_signals_is_not_taken_for_one_that_does_nothing(tmp_path: Path) -> None:
+    """What tini shows while it waits: neither handled nor blocked."""
+    process(tmp_path, 1, 0, "tini -- python")
+    (tmp_path / "1" / "status").write_text("SigBlk:\t0000000000000000\nSigCgt:\t0000000000000000\n")
+    assert warnings(str(tmp_path), parent=1) == []
 
 
 def test_process_1_has_nobody_above_it(tmp_path: Path) -> None:

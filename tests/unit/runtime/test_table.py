@@ -44,6 +44,21 @@ def test_only_pools_that_can_end_a_task_do_so_when_the_connection_is_lost(pool: 
     assert ("worker_cancel_long_running_tasks_on_connection_loss" in choice.defaults) is cancels
 
 
+@pytest.mark.parametrize(
+    ("celery", "pool", "cancels"),
+    [
+        ("5.3.6", "gevent", False),
+        ("5.4.0", "gevent", False),
+        ("5.5.3", "gevent", True),
+        ("5.3.6", "eventlet", True),
+        ("5.3.6", "prefork", True),
+    ],
+)
+def test_gevent_ends_a_task_from_celery_5_5_on(celery: str, pool: str, cancels: bool) -> None:
+    choice = choose(Installed(celery=celery), replace(WORKER, pool=pool))
+    assert ("worker_cancel_long_running_tasks_on_connection_loss" in choice.defaults) is cancels
+
+
 def test_at_most_once_leaves_acknowledgement_to_celery() -> None:
     choice = choose(NEWEST, replace(WORKER, task_delivery="AtMostOnce"))
     chosen = {*choice.forced, *choice.defaults}
@@ -62,6 +77,14 @@ def test_at_most_once_leaves_acknowledgement_to_celery() -> None:
 )
 def test_prefetch_is_off_where_celery_can(celery: str, broker: str, delivery: str, disabled: bool) -> None:
     choice = choose(Installed(celery=celery), replace(WORKER, broker_url=broker, task_delivery=delivery))
+    assert ("worker_disable_prefetch" in choice.defaults) is disabled
+
+
+@pytest.mark.parametrize(
+    ("celery", "pool", "disabled"), [("5.6.3", "gevent", False), ("5.6.3", "eventlet", True), ("5.7.0", "gevent", True)]
+)
+def test_prefetch_stays_on_where_gevent_would_take_no_task(celery: str, pool: str, disabled: bool) -> None:
+    choice = choose(Installed(celery=celery), replace(WORKER, pool=pool))
     assert ("worker_disable_prefetch" in choice.defaults) is disabled
 
 
@@ -113,24 +136,29 @@ def test_requeue_is_refused_where_celery_or_the_pool_cannot(celery: str, pool: s
 def test_every_row_is_chosen_by_some_process() -> None:
     """A row that no process can get is a mistake in its columns."""
     cells = product(
-        ("5.3.6", "5.7.0"),
+        ("5.3.6", "5.6.3", "5.7.0"),
         ("AtMostOnce", "AtLeastOnce"),
         ("redis://r/0", "rediss://r/0", "amqp://r//"),
         ("worker", "beat", "client"),
+        ("prefork", "gevent"),
     )
-    chosen: set[str] = set()
-    for celery, delivery, broker, component in cells:
-        settings = replace(WORKER, task_delivery=delivery, broker_url=broker, component=component)
+    chosen: set[int] = set()
+    for celery, delivery, broker, component, pool in cells:
+        settings = replace(WORKER, task_delivery=delivery, broker_url=broker, component=component, pool=pool)
         requeue = replace(settings, shutdown_mode="Requeue" if celery == "5.7.0" else "Drain")
         found = Installed(celery=celery, kombu=celery)
-        chosen.update(row.name for row in TABLE for one in (settings, requeue) if row.applies(found, one))
-    assert chosen == {row.name for row in TABLE}
+        applying = [n for n, row in enumerate(TABLE) if row.applies(found, settings) or row.applies(found, requeue)]
+        chosen.update(applying)
+    assert chosen == set(range(len(TABLE)))
 
 
 def test_no_setting_has_two_rows_in_one_container() -> None:
-    for celery, delivery, broker in product(
-        ("5.3.6", "5.4.0", "5.5.3", "5.6.3", "5.7.0"), ("AtMostOnce", "AtLeastOnce"), ("rediss://r/0", "amqp://r//")
+    for celery, delivery, broker, pool in product(
+        ("5.3.6", "5.4.0", "5.5.3", "5.6.3", "5.7.0"),
+        ("AtMostOnce", "AtLeastOnce"),
+        ("rediss://r/0", "amqp://r//"),
+        ("prefork", "threads", "gevent", "eventlet", "solo"),
     ):
-        settings = replace(WORKER, task_delivery=delivery, broker_url=broker)
+        settings = replace(WORKER, task_delivery=delivery, broker_url=broker, pool=pool)
         names = [row.name for row in TABLE if row.applies(Installed(celery=celery, kombu=celery), settings)]
         assert len(names) == len(set(names))

@@ -1,4 +1,4 @@
-"""variable-ignored: variables that Celery's command line would read by accident."""
+"""variable-ignored: variables that Celery would read by accident."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
         field = claimed_variables.IGNORED[name]
         counts = "" if field is None else f": {field} counts"
         yield (
-            f"{path}[{name}] does not reach Celery, whose command line would read it{counts}; rename it if the "
+            f"{path}[{name}] does not reach Celery, which would read it{counts}; rename it if the "
             "application does not need it"
         )
 
@@ -24,10 +24,11 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="variable-ignored",
     severity="hint",
-    title="A variable that Celery's command line would read",
+    title="A variable that Celery would read",
     why="Celery's command line reads `APP`, `BROKER_URL`, `RESULT_BACKEND`, `LOADER` and `CONFIG_MODULE` as if they "
-    "were its options. The operator keeps it from doing so, because applications have variables of these names for "
-    "themselves: the application still sees them, and what Celery uses stands in the spec.",
+    "were its options, and with `REMAP_SIGTERM` a pod's end would cut its tasks. The operator keeps it from doing so, "
+    "because applications have variables of these names for themselves: the application still sees them, and what "
+    "Celery uses stands in the spec.",
     wrong="env:\n- {name: BROKER_URL, value: 'redis://elsewhere:6379/0'}",
     right="broker:\n  url: redis://elsewhere:6379/0",
     messages=_messages,
