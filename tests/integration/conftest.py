@@ -14,6 +14,7 @@ from celery_operator.kube.objects import NAMESPACE, ObjectRef
 from tests.cluster import provider, tool
 from tests.integration.kubectl import Kubectl
 from tests.integration.operator_process import OperatorProcess
+from tests.integration.servers import wait_until
 
 CRD = Path(__file__).parents[2] / "crds" / "celery-operator.dev_celeryclusters.yaml"
 
@@ -27,7 +28,13 @@ def kubeconfig() -> Path:
     _refuse_an_installed_operator(path)
     kubectl = Kubectl(tool("kubectl"), path, namespace="default")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD)
-    kubectl("wait", "--for=condition=Established", "crd/celeryclusters.celery-operator.dev", "--timeout=30s")
+    established = "jsonpath={.status.conditions[?(@.type=='Established')].status}"
+
+    def served() -> bool:
+        # `kubectl wait` fails on a CRD that has no status yet.
+        return kubectl("get", "crd/celeryclusters.celery-operator.dev", "-o", established) == "True"
+
+    wait_until(served, timeout=30.0, interval=0.2, what="the CRD is established")
     return path
 
 

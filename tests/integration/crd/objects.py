@@ -53,6 +53,7 @@ MINIMAL: dict[str, Any] = {
     "queues[]": {"name": "q"},
     "deadLetter": {"exchange": "dead"},
     "flower": {"auth": {"external": True}},
+    "flower.persistence": {"size": "1Gi"},
     **{
         field: {"secretKeyRef": {"name": "s", "key": "k"}}
         for field in ("basicFrom", "clientIdFrom", "clientSecretFrom", "cookieSecretFrom")

@@ -371,6 +371,7 @@ STATUS: list[Case] = [
     ),
     *required("status.workers[]", "name", "desired", "replicas", "ready"),
     longest("status.workers[].name", 63),
+    longest("status.workers[].taskDuration", 32),
     *(
         found
         for figure in ("draining", "slots", "busy", "backlog")
