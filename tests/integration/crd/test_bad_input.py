@@ -28,7 +28,11 @@ def test_an_unknown_field_is_pruned_with_a_warning_for_other_clients(server: Ser
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("spec.broker", {"url": "redis://h", "redis": {}}, "set exactly one of url, urlFrom, parts, serviceBinding or redis"),
+        (
+            "spec.broker",
+            {"url": "redis://h", "redis": {}},
+            "set exactly one of url, urlFrom, parts, serviceBinding or redis",
+        ),
         ("spec.workers", [], "should have at least 1 items"),
         ("spec.workers", [{"name": "a"}, {"name": "b"}, {"name": "a"}], 'Duplicate value: {"name":"a"}'),
         ("spec.workers[].replicas", -1, "should be greater than or equal to 0"),
