@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from celery_operator.kube.objects import DEPLOYMENT, STATEFUL_SET
-from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN
+from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN, OPTIONAL
 from tests.demo.producer import Producer
 from tests.e2e import manifests
 from tests.e2e.conftest import MakeSpace
@@ -43,7 +43,7 @@ def _owned(space: Space) -> dict[str, tuple[str, ...]]:
             owner["uid"] for owner in item["metadata"].get("ownerReferences") or []
         )
         for kind in CHILDREN
-        if kind.kind != "Pod"
+        if kind.kind != "Pod" and kind not in OPTIONAL
         for item in space.objects(kind, "celery-operator.dev/cluster")
     }
 

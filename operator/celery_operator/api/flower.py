@@ -68,8 +68,16 @@ class OAuth(ApiModel):
 
     provider: Literal["Google", "GitHub", "GitLab", "Okta"]
     """Who knows the people. GitLab and Okta need further FLOWER_… variables in env, see Flower's documentation."""
-    emails: Annotated[str, Field(min_length=1, max_length=1024)]
-    """A regular expression of the e-mail addresses that may see Flower, for example .*@example\\.com."""
+    emails: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1024,
+            pattern=r"^([^*|\\\s]*\.\*[^*|@\\\s]*@[^*|@\\\s]+|[^*|\\\s]+(\|[^*|\\\s]+)*)$",
+        ),
+    ]
+    """Who may see Flower: one e-mail address, several with | between them, or all of a domain: .*@example.com. Flower
+    takes every other sign for itself; it is no regular expression."""
     client_id_from: SecretKeySource
     """The Secret's key that holds the client id."""
     client_secret_from: SecretKeySource

@@ -12,6 +12,10 @@ from celery_operator.api import KIND
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.commands import documents
 from celery_operator.commands.documents import Document, Place
+from celery_operator.desired import children, hook_job
+from celery_operator.desired.pod import Surroundings
+from celery_operator.desired.runtime_configmap import Runtime
+from celery_operator.desired.strategic_merge import MergeError
 from celery_operator.lint.inputs import Inputs
 from celery_operator.lint.neighbour import Neighbour
 from celery_operator.lint.registry import check
@@ -62,10 +66,23 @@ def _findings(read: Sequence[Document]) -> Iterator[Told]:
         cluster = document.cluster
         if cluster is None:
             continue
-        for problem in problems.find(cluster):
+        for problem in problems.find(cluster) or _unmergeable(cluster):
             yield Told(place=document.place, severity="error", rule=INVALID, message=problem)
         for finding in check(Inputs(cluster=cluster, others=_others(mine, cluster, neighbours))):
             yield Told(place=document.place, severity=finding.severity, rule=finding.rule, message=finding.message)
+
+
+def _unmergeable(cluster: CeleryCluster) -> tuple[str, ...]:
+    """Why a `podTemplate` cannot be merged: the plan finds that when it builds the pods."""
+    surroundings = Surroundings(runtime=Runtime(files={}, content_hash="0"))
+    hook = hook_job.wanted(cluster.spec)
+    try:
+        children.build(cluster, surroundings)
+        if hook is not None:
+            hook_job.build(cluster, hook, surroundings)
+    except MergeError as error:
+        return (str(error),)
+    return ()
 
 
 def _others(

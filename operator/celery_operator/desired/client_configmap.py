@@ -41,6 +41,8 @@ _RELATIVE_IMPORT: Final = re.compile(r"^from \.(\w*) import (?:\(([^)]*)\)|([^\n
 _NOT_FOR_PRODUCERS: Final = re.compile(r"^(celery_)?(worker|celeryd|beat|celerybeat)_|^(celery_)?(imports|include)$")
 _BY_TASK: Final = re.compile(r"(routes|annotations)$", re.IGNORECASE)
 """Settings whose keys are names of tasks, which may be about tokens without being any."""
+_WITH_PASSWORD: Final = re.compile(r"://[^@]*:[^@]*@")
+"""Up to the last @, as SQLAlchemy reads it: a password may hold a slash."""
 _SECRET: Final = re.compile(r"password|passwd|secret|token|credential", re.IGNORECASE)
 
 _HEADER: Final = f"""\
@@ -86,7 +88,7 @@ def _for_producers(config: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value if _BY_TASK.search(name) else _without_secrets(value)
         for name, value in config.items()
-        if not _NOT_FOR_PRODUCERS.search(name.lower().replace(".", "_")) and not _SECRET.search(name)
+        if not _NOT_FOR_PRODUCERS.search(name.lower().replace(".", "_")) and not _is_secret(name, value)
     }
 
 
@@ -95,13 +97,17 @@ def _without_secrets(value: Any) -> Any:
         return [_without_secrets(each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {name: _without_secrets(each) for name, each in value.items() if not _SECRET.search(name)}
+    return {name: _without_secrets(each) for name, each in value.items() if not _is_secret(name, each)}
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    """By the setting's name, or because it is a URL with a password, such as redbeat_redis_url."""
+    return bool(_SECRET.search(name)) or (isinstance(value, str) and _has_password(value))
 
 
 def _has_password(url: str) -> bool:
-    """Before the host, or among the options behind the question mark, as redis-py takes it."""
-    authority = url.partition("://")[2].partition("/")[0]
-    return ("@" in authority and ":" in authority.rpartition("@")[0]) or bool(_SECRET.search(url.partition("?")[2]))
+    """Before the host of any of several URLs, or among the options behind a question mark, as redis-py takes it."""
+    return any(_WITH_PASSWORD.search(each) or _SECRET.search(each.partition("?")[2]) for each in url.split(";"))
 
 
 def _pod(cluster: CeleryCluster) -> str:

@@ -45,6 +45,7 @@ _OF_THE_APPLICATION: Final = (
     "volume_mounts",
     "init_containers",
     "sidecars",
+    "pod_template",
 )
 """What the cluster says of pods that concerns the application's image, and is nothing to a Flower in another one."""
 

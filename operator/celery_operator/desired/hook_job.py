@@ -62,6 +62,17 @@ def build(cluster: CeleryCluster, hook: BeforeRollout, surroundings: Surrounding
             "backoffLimit": hook.retries or 0,
             "activeDeadlineSeconds": max(1, math.ceil(seconds(hook.timeout or _DEFAULT_TIMEOUT))),
             "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [disruption]}]},
-            "template": pod.template(cluster, container, name, surroundings),
+            "template": _ending(pod.template(cluster, container, name, surroundings)),
         },
     }
+
+
+def _ending(template: dict[str, Any]) -> dict[str, Any]:
+    """With what `podTemplate` puts beside the hook as sidecars: a Job has not ended while a container runs."""
+    spec = template["spec"]
+    beside = [{**each, "restartPolicy": "Always"} for each in spec["containers"] if each["name"] != COMPONENT]
+    if not beside:
+        return template
+    hook = [each for each in spec["containers"] if each["name"] == COMPONENT]
+    first = [*beside, *spec.get("initContainers", [])]
+    return {**template, "spec": {**spec, "containers": hook, "initContainers": first}}

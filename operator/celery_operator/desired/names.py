@@ -49,7 +49,10 @@ def runtime(cluster: str, content_hash: str) -> str:
 
 def before_rollout(cluster: str, content_hash: str) -> str:
     """The Job of hooks.beforeRollout: `<cluster>-before-rollout-<hash>`."""
-    suffix = f"-before-rollout-{content_hash}"
+    name = f"{cluster}-before-rollout-{content_hash}"
+    if len(name) <= MAX_LENGTH:
+        return name
+    suffix = f"-before-rollout-{digest((cluster, content_hash), length=len(content_hash))}"
     return cluster[: MAX_LENGTH - len(suffix)].rstrip("-") + suffix
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
 from celery_operator.api.flower import Flower
 from celery_operator.api.network_policy import NetworkPolicies
-from celery_operator.desired import beat_statefulset, connections, flower, managed_redis, names, probes
+from celery_operator.desired import beat_statefulset, connections, flower, hook_job, managed_redis, names, probes
 from celery_operator.desired import worker_deployment as worker
 from celery_operator.desired.connections import Connection
 from celery_operator.desired.metadata import child_metadata, selector
@@ -59,6 +59,8 @@ def build(cluster: CeleryCluster, policies: NetworkPolicies, operator_namespace:
     yield _policy(cluster, worker.COMPONENT, [*asks, *extra_in], [*out, *extra_out])
     if spec.beat is not None:
         yield _policy(cluster, beat_statefulset.COMPONENT, [*asks, *extra_in], [*out, *extra_out])
+    if hook_job.wanted(spec) is not None:
+        yield _policy(cluster, hook_job.COMPONENT, [], [*out, *extra_out])
     if spec.flower is not None:
         opened = [_who_opens_flower(spec, spec.flower), *extra_in]
         yield _policy(cluster, flower.COMPONENT, opened, [*out, *_flowers_own(spec, spec.flower), *extra_out])

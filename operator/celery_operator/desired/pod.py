@@ -140,7 +140,7 @@ def _spec(
 ) -> dict[str, Any]:
     runtime = surroundings.runtime_volume(cluster.metadata.name, child)
     volumes = [runtime, *connections.volumes(cluster.spec), *container.volumes]
-    if _read_only_root(mine):
+    if _needs_tmp(container, mine):
         volumes.append({"name": "tmp", "emptyDir": {}})
     main = _container(cluster, container, mine)
     out: dict[str, Any] = {
@@ -168,7 +168,7 @@ def _container(cluster: CeleryCluster, container: CeleryContainer, mine: Compone
         *connections.volume_mounts(cluster.spec),
         *container.volume_mounts,
     ]
-    if _read_only_root(mine):
+    if _needs_tmp(container, mine):
         mounts.append({"name": "tmp", "mountPath": "/tmp"})  # noqa: S108 - the container's own /tmp
     out: dict[str, Any] = {
         "name": container.component,
@@ -221,6 +221,11 @@ def _environment(cluster: CeleryCluster, container: CeleryContainer, mine: Compo
         *mingle,
         {"name": launch_settings.VARIABLE, "value": settings},
     ]
+
+
+def _needs_tmp(container: CeleryContainer, mine: Component) -> bool:
+    """Whether nothing can be written to /tmp otherwise: a disk of the component's own may be there."""
+    return _read_only_root(mine) and all(mount["mountPath"] != "/tmp" for mount in container.volume_mounts)  # noqa: S108
 
 
 def _read_only_root(mine: Component) -> bool:

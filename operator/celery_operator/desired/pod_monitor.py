@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.flower import Flower
 from celery_operator.api.monitoring import Monitor, Monitoring
+from celery_operator.api.scalars import seconds
 from celery_operator.desired import flower, names
 from celery_operator.desired.metadata import child_metadata, selector
 
@@ -42,5 +44,6 @@ def _metadata(cluster: CeleryCluster, monitor: Monitor) -> dict[str, Any]:
 def _endpoint(settings: Flower, monitor: Monitor) -> dict[str, Any]:
     out: dict[str, Any] = {"port": flower.PORT_NAME, "path": flower.path(settings, "metrics")}
     if monitor.interval is not None:
-        out["interval"] = monitor.interval
+        # Prometheus knows no fractions, no microseconds, and no 90s30m.
+        out["interval"] = f"{math.ceil(seconds(monitor.interval))}s"
     return out

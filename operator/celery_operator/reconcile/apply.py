@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import following, managed_redis
+from celery_operator.desired import following, managed_redis, names
 from celery_operator.desired.following import Kept
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.errors import ApiError, Conflict, Invalid, NotFound
@@ -83,7 +83,8 @@ class Applier:
         await asyncio.gather(*map(self._mark, plan.marks))
         await self._write_all(first, memory)
         tried = {(step.ref, _TRIED): Applied(desired=step.desired, live="") for step in plan.withheld}
-        rest = [step for step in plan.applies if step not in first]
+        flowers = [step for step in plan.applies if step.ref.name == names.flower(cluster.metadata.name)]
+        rest = [step for step in plan.applies if step not in first and step not in flowers]
         if rest or any(memory.get(key) != value for key, value in tried.items()):
             await self._dry_run((*rest, *plan.withheld))
         memory.update(tried)
@@ -92,6 +93,9 @@ class Applier:
             return True
         await self._write_all(rest, memory)
         await self._delete(plan.deletes)
+        if flowers:  # last and for themselves: what is wrong with them holds back no worker
+            await self._dry_run(tuple(flowers))
+            await self._write_all(flowers, memory)
         return False
 
     async def _write_all(self, steps: Iterable[Apply], memory: dict[tuple[ObjectRef, str], Applied]) -> None:

@@ -14,6 +14,8 @@ from celery_operator.reconcile.claimed_names import OWNED_SETTINGS
 
 _WITHOUT_RESULTS: Final = (*AMQP_SCHEMES, "sqs")
 """Schemes of brokers that Celery 5 keeps no results in."""
+_READ_AS_URLS: Final = (*AMQP_SCHEMES, "redis", "rediss", "sentinel")
+"""Others have rules of their own: several hosts (mongodb), a key with slashes (azureservicebus)."""
 _MASTER: Final = "master_name"
 _OPTIONS: Final = {
     launch_settings.TRANSPORT_OPTIONS: "spec.broker.transportOptionsFrom",
@@ -79,6 +81,9 @@ def _secret_config(spec: CeleryClusterSpec) -> Iterator[str]:
 
 def _unreadable(path: str, source: Broker | ResultBackend) -> Iterator[str]:
     for address in (source.url or "").split(";"):
+        scheme, found, _ = address.partition("://")
+        if found and scheme not in _READ_AS_URLS:
+            continue
         try:
             urlsplit(address).port  # noqa: B018 - it is read from the text now
         except ValueError:

@@ -82,7 +82,7 @@ def decide(snapshot: Snapshot) -> Hook:
     job = snapshot.live.get(mine)
     if _reached_pods(snapshot, wanted) or (job is not None and owned(snapshot.cluster, job) and _is(job, "Complete")):
         return Hook(deletes=tuple(_prune(jobs, keep=mine)))
-    if snapshot.cluster.spec.suspend:
+    if snapshot.cluster.spec.suspend and job is None:
         return Hook(pending=Wait(reason=RUNNING, message="spec.hooks.beforeRollout runs when spec.suspend is removed"))
     if job is None:
         return _start(jobs, mine)

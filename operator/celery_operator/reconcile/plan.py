@@ -110,10 +110,10 @@ def make(snapshot: Snapshot) -> Plan:
     if stranger is not None:
         return _with_strangers(_only_scale(snapshot), [stranger])
     try:
-        desired = _desired(snapshot)
+        desired, job = _desired(snapshot), list(_job(snapshot))
     except MergeError as error:
         return _only_scale(snapshot, Blocked(reason="InvalidSpec", problems=(str(error),)))
-    return _compare(snapshot, desired)
+    return _compare(snapshot, desired, job)
 
 
 def _only_scale(snapshot: Snapshot, blocked: Blocked | None = None) -> Plan:
@@ -129,8 +129,11 @@ def _changes_wait(snapshot: Snapshot) -> bool:
         wanted = {ObjectRef.of(manifest): manifest for manifest in _desired(snapshot)}
     except MergeError:
         return True
+    current = names.runtime(snapshot.cluster.metadata.name, snapshot.runtime.content_hash)
     for ref, manifest in wanted.items():
         live = snapshot.live.get(ref)
+        if ref.kind == CONFIG_MAP and ref.name == current:
+            continue  # a newer operator's runtime reaches pods with their next change, and is none by itself
         if live is None or template_hash(live) != template_hash(manifest):
             return True
         if ref.kind in (DEPLOYMENT, STATEFUL_SET) and live["spec"].get("replicas") != manifest["spec"]["replicas"]:
@@ -221,7 +224,7 @@ def _with_strangers(plan: Plan, found: list[Stranger]) -> Plan:
     return replace(plan, taken=taken, leaving=leaving, requeue_after=retry)
 
 
-def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
+def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> Plan:
     applies: list[Apply] = []
     found: list[Stranger] = []
     wanted: set[ObjectRef] = set()
@@ -243,8 +246,11 @@ def _compare(snapshot: Snapshot, desired: list[Manifest]) -> Plan:
         waiting = {ObjectRef.of(manifest) for manifest in mine if hooks.concerns(manifest)}
     now = [step for step in applies if step.ref not in waiting or _is_scaling(snapshot, step)]
     now += _around_templates(snapshot, [manifest for manifest in mine if ObjectRef.of(manifest) in waiting])
-    now += _job(snapshot) if hook.create else ()
-    unwanted = _deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ()) if hook.pending is None else ()
+    now += job if hook.create else ()
+    unwanted = tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ()))
+    if hook.pending is not None:  # no workload that the spec no longer has may outlive suspend
+        at_zero = snapshot.cluster.spec.suspend
+        unwanted = tuple(each for each in unwanted if at_zero and hooks.concerns(snapshot.live[each.ref]))
     plan = Plan(
         applies=tuple(now),
         marks=tuple(replicas.marks(snapshot)),
@@ -286,6 +292,8 @@ def _around_templates(snapshot: Snapshot, waiting: list[Manifest]) -> Iterator[A
         if live is None:
             continue
         wanted = manifest if ref.kind != DEPLOYMENT else _without_replicas(manifest)
+        if ref.kind == STATEFUL_SET and live["spec"].get("replicas", 1) == 0:
+            wanted = {**wanted, "spec": {**wanted["spec"], "replicas": 0}}  # suspended: it starts with the new template
         kept = repair.around_template(live, wanted)
         if kept is not None:
             yield from _if_changed(snapshot, ref, kept, live, FIELD_MANAGER)
@@ -337,7 +345,7 @@ def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manif
         return
     if live is None:
         yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired="created")
-        yield replicas.scale_step(snapshot, ref, manifest, None)
+        yield from replicas.after_creation(snapshot, ref, manifest)
         return
     yield from replicas.scale(snapshot, ref, manifest, live)
     yield from _if_changed(snapshot, ref, _without_replicas(manifest), live, FIELD_MANAGER)

@@ -15,6 +15,14 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
     components: list[tuple[str, Overrides]] = [(f"spec.workers[{group.name}]", group) for group in spec.workers]
     if spec.beat is not None:
         components.append(("spec.beat", spec.beat))
+    for group in spec.workers:
+        disk = group.persistence
+        mounts = component.resolve(spec, group).volume_mounts
+        if disk is not None and any(mount.mount_path == disk.mount_path for mount in mounts):
+            yield (
+                f"spec.workers[{group.name}].persistence.mountPath: {disk.mount_path} is in volumeMounts, too, which "
+                "would take the disk's place; choose another path for one of them"
+            )
     for path, own in components:
         if spec.security_context is None and own.security_context is None:
             continue

@@ -31,7 +31,8 @@ def by_load(snapshot: Snapshot) -> Iterator[Apply]:
         name = names.worker(snapshot.cluster.metadata.name, group.name)
         ref = ObjectRef(kind=DEPLOYMENT, namespace=snapshot.cluster.metadata.namespace, name=name)
         target, live = _target_of(snapshot, group.name), snapshot.live.get(ref)
-        if target is not None and live is not None and owned(snapshot.cluster, live):
+        suspended = live is not None and _note(live) is not None  # only a spec that is applied ends that
+        if target is not None and live is not None and owned(snapshot.cluster, live) and not suspended:
             yield from scale(snapshot, ref, {**live, "spec": {"replicas": _number(target, live, 0)}}, live)
 
 
@@ -73,6 +74,21 @@ def scale(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest
     other = live["spec"].get("replicas") != replicas or _note(live) != _note(manifest)
     if other or (unknown and _is_ours(snapshot, manifest)):
         yield scale_step(snapshot, ref, manifest, live)
+
+
+def after_creation(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest) -> Iterator[Apply]:
+    """The scale manager's first apply, so that the number is owned twice before the main manager omits it.
+
+    None where somebody else scales: they may have done so since, and what the main manager leaves behind is 1, the
+    number that it began with.
+    """
+    if _note(manifest) is not None or not _is_somebody_elses(snapshot, manifest):
+        yield scale_step(snapshot, ref, manifest, None)
+
+
+def _is_somebody_elses(snapshot: Snapshot, manifest: Manifest) -> bool:
+    name = _group(manifest)
+    return any(group.name == name and group.external_scaling is not None for group in snapshot.cluster.spec.workers)
 
 
 def scale_step(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None) -> Apply:

@@ -15,6 +15,7 @@ from celery_operator.desired.metadata import COMPONENT_LABEL, GROUP_LABEL, SUSPE
 from celery_operator.desired.worker_deployment import least_replicas, most_replicas, owns_replicas
 from celery_operator.kube.objects import DEPLOYMENT, STATEFUL_SET, Manifest, ObjectRef
 from celery_operator.observe.snapshot import Snapshot
+from celery_operator.reconcile.rollout import template_hash
 from celery_operator.reconcile.strangers import owned
 
 ANNOTATION: Final = SUSPENDED_REPLICAS_ANNOTATION
@@ -23,7 +24,8 @@ ANNOTATION: Final = SUSPENDED_REPLICAS_ANNOTATION
 def settle(snapshot: Snapshot, manifests: Iterable[Manifest], *, wait: bool = False) -> None:
     """Give desired workers and beat the number that follows from `suspend`, now or a moment ago.
 
-    `wait`: what is suspended stays so, because something has to be done before it may start again.
+    `wait`: what is suspended stays so, because something has to be done before it may start again. So does a group
+    whose template is to change: its first pods are to be of the new one.
     """
     groups = {group.name: group for group in snapshot.cluster.spec.workers}
     beat = names.beat(snapshot.cluster.metadata.name)
@@ -37,13 +39,14 @@ def settle(snapshot: Snapshot, manifests: Iterable[Manifest], *, wait: bool = Fa
 
 
 def is_component(labels: dict[str, str] | None) -> bool:
-    """Whether an object is one of those that `suspend` takes to zero."""
-    return (labels or {}).get(COMPONENT_LABEL) in ("worker", "beat")
+    """Whether an object is one of those that `suspend` takes to zero, or runs before they may start."""
+    return (labels or {}).get(COMPONENT_LABEL) in ("worker", "beat", "hook")
 
 
 def _settle_group(snapshot: Snapshot, group: WorkerGroup, manifest: Manifest, *, wait: bool) -> None:
     live = _mine(snapshot, manifest)
     kept = _kept(live)
+    wait = wait or (live is not None and template_hash(live) != template_hash(manifest))
     if snapshot.cluster.spec.suspend or (wait and kept is not None and _at_zero(live)):
         before = manifest["spec"]["replicas"] if live is None else int(live["spec"].get("replicas", 1))
         _note(manifest, before if kept is None else kept)

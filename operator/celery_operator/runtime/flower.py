@@ -11,6 +11,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import unquote
 
+from .addresses import text
 from .environment import Settings
 from .failures import StartError, redactor
 from .versions import Installed
@@ -20,6 +21,9 @@ APPLICATION = "celery_operator_runtime.flower_application"
 
 MANAGEMENT_URL = "CELERY_OPERATOR_MANAGEMENT_URL"
 """The address of spec.broker.management."""
+
+_SECRETS = ("FLOWER_BASIC_AUTH", "FLOWER_COOKIE_SECRET", "FLOWER_OAUTH2_KEY", "FLOWER_OAUTH2_SECRET")
+"""Texts of Secrets, at whose end `echo` may have left a line break."""
 
 _SERVICE_LINKS = ("FLOWER_PORT",)
 """A Service called ``flower`` gives every container a variable of this name, and Flower takes it for an option."""
@@ -46,6 +50,7 @@ def prepare(settings: Settings, versions: Installed) -> FlowerState:
     for name in _SERVICE_LINKS:
         if "://" in os.environ.get(name, ""):
             del os.environ[name]
+    os.environ.update({name: text(os.environ[name]) for name in _SECRETS if name in os.environ})
     _management_api(settings.broker_url)
     return FlowerState(settings, versions)
 

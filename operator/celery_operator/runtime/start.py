@@ -84,8 +84,7 @@ def prepare(arguments: Sequence[str]) -> Runtime:
     declared_queues.check(found, settings.broker_url, settings.queues)
     choice = table.choose(found, settings)
     layers = layering.layers(settings, choice)
-    if settings.broker_tls is not None:
-        tls.keep_server_names()
+    tls.keep_server_names()
     configuration.install(layers)
     app = application.load(command.application)
     state, extra = _hooks(app, settings, found, command)

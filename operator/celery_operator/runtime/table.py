@@ -113,6 +113,8 @@ TABLE: Sequence[Row] = (
     # kombu checks no certificate unless told to. Not in the URL, as for the result backend: there it would replace
     # all of the application's own broker_use_ssl, its certificate authority included.
     Row("broker_use_ssl", {"ssl_cert_reqs": ssl.CERT_REQUIRED}, transport="rediss"),
+    # py-amqp checks who signed a certificate, but not whose it is, unless it is told a name: None is that of the URL.
+    Row("broker_use_ssl", {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}, transport="amqps"),
 
     # Otherwise a producer believes that RabbitMQ has what went into a connection that was lost, or to a queue without a
     # majority.

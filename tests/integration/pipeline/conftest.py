@@ -9,7 +9,7 @@ import pytest
 from celery_operator.api import API_VERSION, KIND
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.objects import Kind, Manifest, ObjectRef
-from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN
+from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN, OPTIONAL
 from tests.integration.waiting import eventually
 
 PASS_SECONDS = 10.0
@@ -98,7 +98,7 @@ class World:
     async def children(self) -> set[str]:
         """`Kind name` of everything of a CeleryCluster in the namespace."""
         out = set()
-        for kind in CHILDREN:
+        for kind in (kind for kind in CHILDREN if kind not in OPTIONAL):
             for item in await self.api.list(
                 kind, namespace=self.namespace, label_selector="celery-operator.dev/cluster"
             ):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from celery_operator.kube.objects import DEPLOYMENT, LEASE, SECRET, STATEFUL_SET, Manifest
-from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN
+from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN, OPTIONAL
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.pipeline.conftest import World
 from tests.integration.waiting import eventually
@@ -61,7 +61,7 @@ def _writes(operator: OperatorProcess) -> float:
 async def _owners(world: World) -> dict[str, set[str]]:
     """The uids of the owners of every child, by `Kind name`."""
     found = {}
-    for kind in CHILDREN:
+    for kind in (kind for kind in CHILDREN if kind not in OPTIONAL):
         for item in await world.api.list(kind, namespace=world.namespace, label_selector="celery-operator.dev/cluster"):
             if kind.kind == "Pod":
                 continue

@@ -115,7 +115,9 @@ async def test_without_the_client_certificate_the_server_refuses(
 ) -> None:
     spec = of_redis(secured.port, {"caFrom": TLS["caFrom"]})
     reachable, reason = await Namespace(spec=spec, secrets=secrets_of(certificates)).reachable()
-    assert (reachable, reason) == (False, "TlsFailed")
+    # With TLS 1.3 the refusal comes after the handshake: whether it is read before the end of the connection is a race.
+    assert reachable is False
+    assert reason in ("TlsFailed", "ConnectionFailed")
 
 
 async def test_certificates_that_are_none_are_told(secured: RedisProgram, certificates: Certificates) -> None:

@@ -153,10 +153,10 @@ def test_passwords_come_from_secrets_and_stand_in_no_argument() -> None:
     assert environment(basic)["FLOWER_BASIC_AUTH"] == {"secretKeyRef": {"name": "s", "key": "k"}}
     assert environment(basic)["FLOWER_COOKIE_SECRET"] == {"secretKeyRef": {"name": "s", "key": "cookie"}}
 
-    google = oauth(emails=r".*@example\.com$")
+    google = oauth(emails=".*@example.com$")
     assert container(google)["args"][3:] == [
         "--auth_provider=flower.views.auth.GoogleAuth2LoginHandler",
-        r"--auth=.*@example\.com$$",
+        "--auth=.*@example.com$$",
     ]
     assert environment(google)["FLOWER_OAUTH2_KEY"] == {"secretKeyRef": {"name": "s", "key": "id"}}
     assert environment(google)["FLOWER_OAUTH2_SECRET"] == {"secretKeyRef": {"name": "s", "key": "secret"}}

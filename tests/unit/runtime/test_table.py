@@ -138,7 +138,7 @@ def test_every_row_is_chosen_by_some_process() -> None:
     cells = product(
         ("5.3.6", "5.6.3", "5.7.0"),
         ("AtMostOnce", "AtLeastOnce"),
-        ("redis://r/0", "rediss://r/0", "amqp://r//"),
+        ("redis://r/0", "rediss://r/0", "amqp://r//", "amqps://r//"),
         ("worker", "beat", "client"),
         ("prefork", "gevent"),
     )

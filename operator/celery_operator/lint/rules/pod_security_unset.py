@@ -9,7 +9,9 @@ from celery_operator.lint.rule import Rule
 
 
 def _messages(inputs: Inputs) -> Iterator[str]:
-    if inputs.cluster.spec.pod_security is None:
+    spec = inputs.cluster.spec
+    components = [*spec.workers, *([spec.beat] if spec.beat is not None else [])]
+    if spec.pod_security is None and any(each.pod_security is None for each in components):
         yield (
             "spec.podSecurity is not set, so images may run as root; set it to Restricted, or to Compatible to "
             "keep this and silence the hint"

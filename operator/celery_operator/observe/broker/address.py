@@ -22,6 +22,11 @@ from celery_operator.observe.broker.depth import Problem
 
 _EXCHANGE_SETTING: Final = "event_exchange"
 _DEFAULT_EXCHANGE: Final = "celeryev"
+_UNREADABLE: Final = (
+    "host and port cannot be read from the broker's address; write it as scheme://user:password@host:port/path, with "
+    "the password percent-encoded"
+)
+"""Not the error's own text, which may quote a part of the password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,8 @@ async def resolve(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress |
     except BindingError as error:
         message = f"the Secret of spec.broker.serviceBinding cannot be used: {error}; correct it"
         return BrokerAddress(url="", problem=Problem(reason="BindingInvalid", message=message))
+    except ValueError:
+        return BrokerAddress(url="", problem=Problem(reason="AddressInvalid", message=_UNREADABLE))
 
 
 async def resolve_all(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress | None:
@@ -69,14 +76,13 @@ async def resolve_all(client: KubeClient, cluster: CeleryCluster) -> BrokerAddre
     found, management = await resolve(client, cluster), cluster.spec.broker.management
     if found is None or management is None:
         return found
-    url = management.url
-    if management.url_from is not None:
-        try:
-            secrets = _Secrets(client, cluster.metadata.namespace)
+    url, secrets = management.url, _Secrets(client, cluster.metadata.namespace)
+    try:
+        if management.url_from is not None:
             url = (await secrets.text(management.url_from.secret_key_ref)).strip()
-        except _MissingError:
-            return found
-    return replace(found, management_url=from_namespace(url or "", cluster.metadata.namespace))
+        return replace(found, management_url=from_namespace(url or "", cluster.metadata.namespace))
+    except (_MissingError, ValueError):
+        return found
 
 
 class _MissingError(Exception):

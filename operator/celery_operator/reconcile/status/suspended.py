@@ -12,12 +12,13 @@ MESSAGE = "spec.suspend is set: workers and beat are at zero until it is removed
 def evaluate(view: StatusView) -> Verdict:
     """True when the last pod has ended, so that a script can wait for it before it touches the database."""
     if not view.cluster.spec.suspend:
-        return Verdict(status="False", reason="NotSuspended", message="workers and beat run as declared")
+        waits = "; what was suspended waits for spec.hooks.beforeRollout" if view.hook is not None else ""
+        return Verdict(status="False", reason="NotSuspended", message=f"spec.suspend is not set{waits}")
     if not in_force(view):
         return Verdict(status="Unknown", reason="NotApplied", message="the spec is not applied; Ready says why")
     left = ending(view)
     if left:
-        message = f"spec.suspend is set: {left} {'pod is' if left == 1 else 'pods are'} still finishing their tasks"
+        message = f"spec.suspend is set: {left} {'pod is' if left == 1 else 'pods are'} still finishing what runs there"
         return Verdict(status="False", reason="Suspending", message=message)
     return Verdict(status="True", reason=REASON, message=MESSAGE)
 
@@ -28,5 +29,9 @@ def in_force(view: StatusView) -> bool:
 
 
 def ending(view: StatusView) -> int:
-    """Pods of workers and beat that are still there, whatever state they are in."""
-    return sum(suspension.is_component(pod["metadata"].get("labels")) for pod in view.pods)
+    """Pods of workers, beat and hook that have not ended. Evicted ones stay there for ever, and do nothing."""
+    return sum(
+        suspension.is_component(pod["metadata"].get("labels"))
+        and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        for pod in view.pods
+    )
