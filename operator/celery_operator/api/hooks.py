@@ -12,9 +12,10 @@ from celery_operator.api.scalars import Duration
 
 
 class BeforeRollout(ApiModel):
-    """A Job that has to succeed before a new image or config reaches workers and beat: migrations, above all. It runs
-    the cluster's image with its environment, also before the first pods are made. If it fails, old pods go on
-    working, and it is tried again when the spec is edited or the Job is deleted."""
+    """A Job of spec.image has to succeed before a change of spec.image, spec.config or the hook's command reaches
+    workers and beat: migrations, above all; configFrom, other fields and a component's own image run none. It has the
+    cluster's environment, and runs before the first pods are made, too. If it fails, old pods go on working, and it
+    is tried again when the spec is edited or the Job is deleted."""
 
     command: Annotated[list[Argument], Field(min_length=1, max_length=64), LIST_ATOMIC]
     """The program and its arguments, for example [python, manage.py, migrate, --noinput]. CELERY_BROKER_URL and
@@ -31,4 +32,5 @@ class Hooks(ApiModel):
     """What has to be done at certain moments."""
 
     before_rollout: BeforeRollout | None = None
-    """A Job that has to succeed before a new image or config reaches workers and beat."""
+    """A Job of spec.image has to succeed before a change of spec.image, spec.config or the hook's command reaches
+    workers and beat; configFrom, other fields and a component's own image run none."""

@@ -94,14 +94,14 @@ def _for_producers(config: dict[str, Any]) -> dict[str, Any]:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, list):
-        return [_without_secrets(each) for each in value]
+        return [_without_secrets(each) for each in value if not _is_secret("", each)]
     if not isinstance(value, dict):
         return value
     return {name: _without_secrets(each) for name, each in value.items() if not _is_secret(name, each)}
 
 
 def _is_secret(name: str, value: Any) -> bool:
-    """By the setting's name, or because it is a URL with a password, such as redbeat_redis_url."""
+    """By the setting's name (none in a list), or because it is a URL with a password, such as redbeat_redis_url."""
     return bool(_SECRET.search(name)) or (isinstance(value, str) and _has_password(value))
 
 

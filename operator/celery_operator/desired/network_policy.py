@@ -38,10 +38,21 @@ _PORTS: Final = {
     "pyamqp": (5672,),
     "amqps": (5671,),
     "sqs": (_HTTPS,),
+    "gcpubsub": (_HTTPS,),
+    "s3": (_HTTPS,),
+    "gs": (_HTTPS,),
+    "dynamodb": (_HTTPS,),
+    "azureblockblob": (_HTTPS,),
     "postgresql": (5432,),
     "postgres": (5432,),
     "mysql": (3306,),
+    "mssql": (1433,),
+    "oracle": (1521,),
     "mongodb": (27017,),
+    "cassandra": (9042,),
+    "couchbase": (8091, 11210),
+    "arangodb": (8529,),
+    "consul": (8500,),
     "memcached": (11211,),
     "elasticsearch": (9200,),
     "http": (80,),
@@ -118,8 +129,10 @@ def _ports_of(connection: Connection) -> Iterator[int]:
         port = connection.parts.port
         yield from (port,) if port is not None else _usual(connection.scheme)
     elif connection.url is not None:
+        scheme = connection.url.partition("://")[0]
         for address in connection.url.split(";"):
-            yield from _ports_of_url(address)
+            # Further servers of memcached, and the settings of azureblockblob, have no scheme of their own.
+            yield from _ports_of_url(address if "://" in address else f"{scheme}://{address}")
     else:
         yield from USUAL_PORTS
 
@@ -140,9 +153,11 @@ def _usual(scheme: str) -> tuple[int, ...]:
 
 
 def _who_opens_flower(spec: CeleryClusterSpec, settings: Flower) -> Rule:
-    """Everybody, where something outside of the namespace is to reach it: Ingress, Gateway or Prometheus."""
+    """Everybody, where something outside of the namespace reaches it: Ingress, Gateway or (with auth) Prometheus."""
     service = settings.service.type if settings.service is not None else None
-    outside = settings.ingress or settings.http_route or spec.monitoring or service in ("NodePort", "LoadBalancer")
+    # Prometheus shares the port with the pages, and those may be opened by anybody where nobody has to log in.
+    scraped = spec.monitoring is not None and settings.auth is not None
+    outside = settings.ingress or settings.http_route or scraped or service in ("NodePort", "LoadBalancer")
     rule: Rule = {"ports": _tcp(flower.PORT_NAME)}
     return rule if outside else {"from": [{"podSelector": {}}], **rule}
 

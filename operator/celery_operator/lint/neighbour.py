@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import launch_settings
 from celery_operator.lint import broker, queues
+
+_BEYOND: Final = 1e12
+"""Seconds, 30 thousand years: YAML has whole numbers that no float holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,4 +58,6 @@ def visibility_timeout(cluster: CeleryCluster) -> float | None:
 def asked_visibility_timeout(cluster: CeleryCluster) -> float | None:
     """Seconds that the spec itself asks for; None where it does not, or where it is no number."""
     asked = launch_settings.transport_options(cluster.spec).get("visibility_timeout")
-    return float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) else None
+    if not isinstance(asked, int | float) or isinstance(asked, bool):
+        return None
+    return float(max(-_BEYOND, min(asked, _BEYOND)))

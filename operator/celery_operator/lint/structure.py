@@ -127,7 +127,7 @@ def _shown(value: Any) -> str:
         return _TYPES["object" if isinstance(value, dict) else "array"][1]
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and "://" in value:
-        return "a URL"
+    if isinstance(value, str) and ("://" in value or "@" in value):
+        return "a URL"  # or a piece of one, whose scheme was forgotten: both may hold a password
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -32,6 +32,8 @@ A_MOMENT: Final = 60.0
 """Seconds for which an optional object may be gone and still counts as it was: somebody is replacing it."""
 _KEYED: Final = {"secretKeyRef": SECRET, "configMapKeyRef": CONFIG_MAP}
 _WHOLE: Final = {"secretRef": SECRET, "configMapRef": CONFIG_MAP}
+_ENVIRONMENT: Final = "spec.env"
+"""What the paths of spec.env and spec.envFrom begin with."""
 _HASH_LENGTH: Final = 8
 """Hexadecimal digits, 32 bits: enough to notice a change, too few to confirm a guessed password by."""
 
@@ -118,7 +120,7 @@ class ReferenceReader:
         self._known[key] = self._now_known(salt, found, self._known.get(key, {}))
         return Readings(
             missing=tuple(problem for problem in problems if problem is not None),
-            hashes={child: self._hash(key, salt, child) for child in _readers(cluster, named)},
+            hashes={child: self._hash(cluster, key, child) for child in _readers(cluster, named)},
             changed=self._changed(key),
         )
 
@@ -148,9 +150,9 @@ class ReferenceReader:
                 known[reference] = former  # no pod could start without a required one, so none is replaced
         return known
 
-    def _hash(self, key: ClusterKey, salt: str, child: str) -> str:
-        known = self._known[key].items()
-        entries = {reference.address: value.hash for reference, value in known if reference.only in (None, child)}
+    def _hash(self, cluster: CeleryCluster, key: ClusterKey, child: str) -> str:
+        known, salt = self._known[key].items(), cluster.metadata.uid
+        entries = {reference.address: value.hash for reference, value in known if _reads(cluster, child, reference)}
         return digest([salt, sorted([*address, value] for address, value in entries.items())], length=_HASH_LENGTH)
 
     def _changed(self, key: ClusterKey) -> tuple[str, ...]:
@@ -189,18 +191,33 @@ def _readers(cluster: CeleryCluster, named: list[Reference]) -> list[str]:
         children.append(names.beat(own))
     if spec.flower is not None:
         children.append(names.flower(own))
-    readers = {reference.only for reference in named}
-    return children if None in readers else [child for child in children if child in readers]
+    return [child for child in children if any(_reads(cluster, child, reference) for reference in named)]
+
+
+def _reads(cluster: CeleryCluster, child: str, reference: Reference) -> bool:
+    """Whether the child's pods read it: the cluster's environment is nothing to a Flower without the application."""
+    if reference.only is not None:
+        return reference.only == child
+    return not (_foreign(cluster, child) and reference.field.startswith(_ENVIRONMENT))
+
+
+def _foreign(cluster: CeleryCluster, child: str) -> bool:
+    """Whether the child is a Flower that does not run the application (see desired/flower.py)."""
+    settings = cluster.spec.flower
+    return child == names.flower(cluster.metadata.name) and settings is not None and not settings.load_application
 
 
 def references(cluster: CeleryCluster) -> list[Reference]:
     """Everything that pods read at their start; the managed Redis' password is followed by its Secret's uid."""
-    return [
+    found = [
         *_of_connections(cluster.spec),
         *_of_environment(cluster),
         *_of_pod_templates(cluster),
         *_of_flower(cluster),
     ]
+    # Where something of Flower's own is missing, Flower does not start, which is no reason to hold back workers.
+    child = names.flower(cluster.metadata.name)
+    return [replace(each, checked=False) if each.only == child else each for each in found]
 
 
 def _of_connections(spec: CeleryClusterSpec) -> Iterator[Reference]:
@@ -267,6 +284,9 @@ def _components(cluster: CeleryCluster) -> Iterator[tuple[str, str, Overrides]]:
         yield names.worker(own, group.name), f"spec.workers[{group.name}]", group
     if spec.beat is not None:
         yield names.beat(own), "spec.beat", spec.beat
+    if spec.flower is not None and spec.flower.load_application:
+        # Run as a worker is; what it reads beside that is in _of_flower.
+        yield names.flower(own), "spec.flower", Overrides()
 
 
 def _of_variables(variables: Iterable[EnvVar] | None, path: str, only: str | None) -> Iterator[Reference]:
@@ -299,15 +319,19 @@ def _of_pod_templates(cluster: CeleryCluster) -> Iterator[Reference]:
         beat = _Reader(component=beat_statefulset.COMPONENT, child=names.beat(own))
         yield from beat.references(spec.pod_template, "spec.podTemplate")
         yield from beat.references(spec.beat.pod_template, "spec.beat.podTemplate")
+    if spec.flower is not None:
+        reader = _Reader(component=flower.COMPONENT, child=names.flower(own))
+        if spec.flower.load_application:
+            yield from reader.references(spec.pod_template, "spec.podTemplate")
+        yield from reader.references(spec.flower.pod_template, "spec.flower.podTemplate")
 
 
 def _of_flower(cluster: CeleryCluster) -> Iterator[Reference]:
-    """What Flower alone reads. Where it is missing Flower does not start, which is no reason to hold back workers."""
-    settings, child = cluster.spec.flower, names.flower(cluster.metadata.name)
-    if settings is None:
-        return
-    for reference in _of_variables(flower.variables(cluster, settings), "spec.flower.env", child):
-        yield replace(reference, checked=False)
+    """What Flower alone reads."""
+    settings = cluster.spec.flower
+    if settings is not None:
+        own = names.flower(cluster.metadata.name)
+        yield from _of_variables(flower.variables(cluster, settings), "spec.flower.env", own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

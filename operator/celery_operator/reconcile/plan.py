@@ -129,6 +129,10 @@ def _changes_wait(snapshot: Snapshot) -> bool:
         wanted = {ObjectRef.of(manifest): manifest for manifest in _desired(snapshot)}
     except MergeError:
         return True
+    namespace = snapshot.cluster.metadata.namespace
+    used = (ObjectRef(kind=CONFIG_MAP, namespace=namespace, name=name) for name in _config_maps_in_use(snapshot))
+    if any(ref not in snapshot.live for ref in used):
+        return True  # the next pod could not start
     current = names.runtime(snapshot.cluster.metadata.name, snapshot.runtime.content_hash)
     for ref, manifest in wanted.items():
         live = snapshot.live.get(ref)

@@ -38,7 +38,7 @@ def url(prefix: str, environ: Mapping[str, str], tls: bool = False) -> Optional[
     address = text(environ.get(prefix + "_URL"))
     parts = environ.get(prefix + "_PARTS")
     if address:
-        redactor.add(_spellings(password_of(address)))
+        _hide_passwords(address)
     elif parts:
         address = compose(json.loads(parts), username, password)
     elif environ.get(prefix + "_BINDING_TYPE") is not None:
@@ -62,6 +62,12 @@ def text(value: Optional[str]) -> str:
 
 def _spellings(password: str) -> List[str]:
     return [password, quote(password, safe="")] if password else []
+
+
+def _hide_passwords(address: str) -> None:
+    """Let no password of one or of several URLs be printed; one with a semicolon in it counts as a whole, too."""
+    for each in (address, *address.split(";")):
+        redactor.add(_spellings(password_of(each)))
 
 
 def password_of(address: str) -> str:
@@ -107,7 +113,7 @@ def bound(binding: Mapping[str, str], tls: bool) -> str:
     uri = binding["uri"]
     scheme, _, rest = uri.partition("://")
     if scheme in schemes:
-        redactor.add(_spellings(password_of(uri)))
+        _hide_passwords(uri)
         account = "" if "@" in rest.split("/", 1)[0] else _account(binding["username"], binding["password"])
         return "%s://%s%s" % (scheme, account, rest)
     if not binding["host"]:

@@ -60,7 +60,7 @@ MINIMAL: dict[str, Any] = {
     },
     "oauth": {
         "provider": "Google",
-        "emails": ".*",
+        "emails": ".*@example.com",
         "clientIdFrom": {"secretKeyRef": {"name": "s", "key": "k"}},
         "clientSecretFrom": {"secretKeyRef": {"name": "s", "key": "k"}},
         "redirectUri": "https://f",

@@ -123,6 +123,12 @@ AUTH: list[Case] = [
     *required(f"{FLOWER}.auth.oauth", *OAUTH),
     one_of(f"{FLOWER}.auth.oauth.provider", "Google", "GitHub", "GitLab", "Okta"),
     *text(f"{FLOWER}.auth.oauth.emails", 1024),
+    case(
+        f"{FLOWER}.auth.oauth.emails",
+        "pattern",
+        ["ann@example.com", "ann@example.com|bob@example.org", ".*@example.com", "a.*@example.com"],
+        [r".*@example\.com", ".*", "*@example.com", ".*@.*", "ann@example.com|.*@example.org", "ann@example.com, bob"],
+    ),
     *_secret(f"{FLOWER}.auth.oauth.clientIdFrom"),
     *_secret(f"{FLOWER}.auth.oauth.clientSecretFrom"),
     longest(f"{FLOWER}.auth.oauth.redirectUri", 2048, lambda n: "https://".ljust(n, "a")),

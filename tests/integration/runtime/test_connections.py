@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ async def works(namespace: Namespace, make_pod: PodMaker, folder: Path, url: str
     pod = make_pod(env=namespace.environment(folder), settings={"pool": "solo", **namespace.settings()}, **options)
     pod.start("-l", "DEBUG").wait_for("/readyz", timeout=30.0)
     wait_for_entries(ledger, "done", 1)
-    return namespace.told_by(pod)
+    seen = namespace.told_by(pod)
+    # It acknowledges at its loop's next turn: killed before, its message would wait for the next test.
+    pod.signal(signal.SIGTERM)
+    assert pod.ended() == 0
+    return seen
 
 
 async def test_parts_with_every_odd_character_on_redis(

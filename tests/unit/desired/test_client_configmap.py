@@ -109,6 +109,31 @@ def test_no_password_is_repeated_wherever_it_stands_in_the_spec() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"broker": {"url": "sentinel://a:26379;sentinel://:hidden@b:26379/0"}},
+        {"broker": {"url": "amqp://a//;amqp://u:hidden@b//"}},
+        {"resultBackend": {"url": "db+postgresql://u:hidden/x@db/shop"}},
+        {"config": {"redbeat_redis_url": "redis://:hidden@r:6379/1"}},
+        {"config": {"database_engine_options": {"connect_args": {"dsn": "postgresql://u:hidden@db"}}}},
+        {"config": {"cache_backend_options": {"servers": ["http://u:hidden@h"]}}},
+    ],
+)
+def test_a_url_with_a_password_is_known_by_what_it_says_and_not_by_its_name(spec: Json) -> None:
+    found = built(spec)["data"]
+    assert "hidden" not in found["settings.json"] + found["pod.yaml"]
+
+
+def test_urls_of_servers_without_a_password_are_for_producers_too() -> None:
+    urls: Json = {
+        "broker": {"url": "sentinel://u@a:1;sentinel://b:2/0"},
+        "config": {"redbeat_redis_url": "redis://r/1"},
+    }
+    assert settings(urls)["environment"] == {"CELERY_OPERATOR_BROKER_URL": "sentinel://u@a:1;sentinel://b:2/0"}
+    assert settings(urls)["settings"]["config"] == {"redbeat_redis_url": "redis://r/1"}
+
+
 def test_dollars_that_were_doubled_for_the_kubelet_are_single_again() -> None:
     assert settings({"broker": {"url": "redis://r/$(X)$$"}})["environment"] == {
         "CELERY_OPERATOR_BROKER_URL": "redis://r/$(X)$$"

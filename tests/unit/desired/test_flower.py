@@ -220,6 +220,23 @@ def test_a_flower_with_the_application_is_run_as_a_worker_is() -> None:
     assert "runAsUser" not in pod["securityContext"], "the application's image knows its user"
 
 
+def test_the_clusters_template_is_for_the_applications_image_alone() -> None:
+    beside = {"name": "proxy", "image": "proxy:1"}
+    template = {
+        "metadata": {"labels": {"mesh": "on"}},
+        "spec": {"nodeSelector": {"gpu": "yes"}, "containers": [beside]},
+    }
+
+    def found(**fields: Any) -> tuple[set[str], object, object]:
+        whole = built({"podTemplate": template, "flower": fields})["spec"]["template"]
+        containers = {each["name"] for each in whole["spec"]["containers"]}
+        return containers, whole["spec"].get("nodeSelector"), whole["metadata"]["labels"].get("mesh")
+
+    assert found() == ({"flower"}, None, None)
+    assert found(podTemplate=template) == ({"flower", "proxy"}, {"gpu": "yes"}, "on")
+    assert found(loadApplication=True) == ({"flower", "proxy"}, {"gpu": "yes"}, "on")
+
+
 @pytest.mark.parametrize(
     "spec", [{"broker": {"redis": {}}}, {"broker": {"urlFrom": secret()}, "maxTaskDuration": "3h"}]
 )

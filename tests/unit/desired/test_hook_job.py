@@ -80,6 +80,26 @@ def test_its_own_part_of_a_pod_template_is_for_it_alone() -> None:
     assert pod["nodeSelector"] == {"a": "b"}
 
 
+def test_what_a_pod_template_puts_beside_it_ends_with_it() -> None:
+    """A Job whose proxy goes on running would never end."""
+    beside = [{"name": "proxy", "image": "proxy"}, {"name": "agent", "image": "agent", "restartPolicy": "OnFailure"}]
+    spec = {
+        "podTemplate": {"spec": {"containers": beside}},
+        "initContainers": [{"name": "first", "image": "first"}],
+    }
+    pod = job(spec)["spec"]["template"]["spec"]
+    assert [each["name"] for each in pod["containers"]] == ["hook"]
+    assert [(each["name"], each.get("restartPolicy")) for each in pod["initContainers"]] == [
+        ("proxy", "Always"),
+        ("agent", "Always"),
+        ("first", None),
+    ]
+
+
+def test_nothing_beside_it_makes_no_init_containers() -> None:
+    assert "initContainers" not in job()["spec"]["template"]["spec"]
+
+
 @pytest.mark.parametrize(
     ("spec", "hook", "same"),
     [

@@ -89,6 +89,50 @@ def test_what_is_let_out_follows_from_the_connections(
     assert policies(spec)["shop-worker"]["egress"] == [DNS, {"ports": tcp(*sorted(ports))}]
 
 
+@pytest.mark.parametrize(
+    ("backend", "ports"),
+    [
+        ("s3://bucket", (443,)),
+        ("gs://bucket", (443,)),
+        ("dynamodb://@eu-west-1/table", (443,)),
+        ("dynamodb://@localhost:8000", (8000,)),
+        ("azureblockblob://DefaultEndpointsProtocol=https;AccountName=a;AccountKey=b+/c==", (443,)),
+        ("cassandra://", (9042,)),
+        ("consul://c/", (8500,)),
+        ("db+mssql+pyodbc://u@h/d", (1433,)),
+        ("db+oracle+oracledb://u@h/d", (1521,)),
+        ("couchbase://h/bucket", (8091, 11210)),
+        ("arangodb://h/d/c", (8529,)),
+        ("mongodb+srv://h/d", (27017,)),
+        ("cache+memcached://h:11212;i/", (11211, 11212)),
+    ],
+)
+def test_result_backends_are_reached_at_their_usual_ports(backend: str, ports: tuple[int, ...]) -> None:
+    spec = {"broker": {"url": "amqp://r:1"}, "resultBackend": {"url": backend}}
+    assert policies(spec)["shop-worker"]["egress"] == [DNS, {"ports": tcp(1, *ports)}]
+
+
+def test_google_pub_sub_is_asked_over_https() -> None:
+    spec = {"broker": {"url": "gcpubsub://projects/p"}, "resultBackend": {"disabled": True}}
+    assert policies(spec)["shop-worker"]["egress"] == [DNS, {"ports": tcp(443)}]
+
+
+def test_a_hook_gets_out_as_workers_do_and_nobody_gets_in() -> None:
+    rule = {"ports": [{"port": 5432}]}
+    spec: Json = {"broker": {"redis": {}}, "networkPolicy": {"extraIngress": [rule], "extraEgress": [rule]}}
+    assert "shop-hook" not in policies(spec)
+
+    found = policies({**spec, "hooks": {"beforeRollout": {"command": ["./migrate"]}}})
+
+    assert found["shop-hook"] == {
+        "podSelector": selects("hook"),
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [],
+        "egress": found["shop-worker"]["egress"],
+    }
+    assert found["shop-hook"]["egress"][-1] == rule
+
+
 def test_ports_that_the_user_names_replace_what_is_guessed() -> None:
     spec = {"broker": {"urlFrom": secret()}, "networkPolicy": {"brokerPorts": [7000]}}
     assert policies(spec)["shop-worker"]["egress"] == [DNS, {"ports": tcp(7000)}]
@@ -112,7 +156,9 @@ def test_further_rules_reach_whatever_runs_the_application_and_flower_but_not_re
         ({"flower": {"service": {"type": "LoadBalancer"}}}, True),
         ({"flower": {"auth": {"external": True}, "ingress": {"host": "f"}}}, True),
         ({"flower": {"auth": {"external": True}, "httpRoute": {"parentRefs": [{"name": "g"}]}}}, True),
-        ({"flower": {}, "monitoring": {"podMonitor": {}}}, True),
+        ({"flower": {"auth": {"external": True}}, "monitoring": {"podMonitor": {}}}, True),
+        ({"flower": {"auth": {"external": True}}}, False),
+        ({"flower": {}, "monitoring": {"podMonitor": {}}}, False),
     ],
 )
 def test_flower_is_open_to_its_namespace_and_to_whatever_leads_to_it(spec: Json, anybody: bool) -> None:

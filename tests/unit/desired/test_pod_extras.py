@@ -153,6 +153,15 @@ def test_persistence_is_a_disk_that_comes_and_goes_with_the_pod() -> None:
     assert "storageClassName" not in str(plain)
 
 
+@pytest.mark.parametrize("level", ["Restricted", "Compatible"])
+def test_a_disk_at_tmp_takes_the_place_of_the_writable_tmp(level: str) -> None:
+    """Two mounts at one path are refused by the API server."""
+    found = pod_of({"podSecurity": level}, persistence={"size": "1Gi", "mountPath": "/tmp"})
+    mounts = [each["name"] for each in found["containers"][0]["volumeMounts"] if each["mountPath"] == "/tmp"]
+    assert mounts == ["persistence"]
+    assert "tmp" not in [volume["name"] for volume in found["volumes"]]
+
+
 # Further containers
 
 

@@ -35,3 +35,13 @@ def test_a_monitor(field: str, kind: str, endpoints: str) -> None:
         each for each in manifests if each["metadata"]["name"] == "shop-flower" and each["kind"] == "Deployment"
     )
     assert SELECTOR.items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [("15s", "15s"), ("1.5m", "90s"), ("1h30m", "5400s"), ("90s30m", "1890s"), ("1500ms", "2s"), ("5us", "1s")],
+)
+def test_an_interval_is_whole_seconds_because_prometheus_reads_nothing_finer(asked: str, written: str) -> None:
+    spec = {"flower": {}, "monitoring": {"podMonitor": {"interval": asked}}}
+    (found,) = (each for each in children.build(cluster(spec), SURROUNDINGS) if each["kind"] == "PodMonitor")
+    assert found["spec"]["podMetricsEndpoints"][0]["interval"] == written

@@ -65,10 +65,34 @@ ROWS = (
         "set it to Restricted, or to Compatible",
     ),
     Row(
+        "pod-security-unset",
+        seen({"podSecurity": None, **group(podSecurity="Restricted"), "beat": {}}),
+        seen({"podSecurity": None, **group(podSecurity="Restricted"), "beat": {"podSecurity": "Compatible"}}),
+        "spec.podSecurity is not set",
+    ),
+    Row(
+        "pod-security-unset",
+        seen({"podSecurity": None, "workers": [{"name": "web", "podSecurity": "Restricted"}, {"name": "mail"}]}),
+        seen({"podSecurity": None, **group(podSecurity="Restricted")}),
+        "spec.podSecurity is not set",
+    ),
+    Row(
         "password-in-spec",
         seen({"broker": {"url": "redis://:hunter2@r/0"}}),
         seen({"broker": {"url": "redis://user:@r/0"}}),
         "spec.broker.url holds a password in plain text",
+    ),
+    Row(
+        "password-in-spec",
+        seen({"broker": {"url": "sentinel://a:1;sentinel://:hunter2@b:1/0"}}),
+        seen({"broker": {"url": "sentinel://a:1;sentinel://user@b:1/0"}}),
+        "spec.broker.url holds a password in plain text",
+    ),
+    Row(
+        "password-in-spec",
+        seen({"env": [{"name": "DATABASE_URL", "value": "postgres://u:hunter;2@db/shop"}]}),
+        seen({"env": [{"name": "DATABASE_URL", "value": "postgres://u;v@db/shop"}]}),
+        "spec.env[DATABASE_URL] holds a password in plain text",
     ),
     Row(
         "password-in-spec",
@@ -232,6 +256,12 @@ ROWS = (
         seen({**redis(visibility_timeout=1290), "maxTaskDuration": "10m"}),
         "spec.broker.transportOptions: the visibility timeout of 1289 s is shorter than the longest task and grace "
         "period (1290 s)",
+    ),
+    Row(
+        "visibility-timeout-too-short",
+        seen({**redis(visibility_timeout=-(10**400)), "maxTaskDuration": "10m"}),
+        seen({**redis(visibility_timeout=10**400), "maxTaskDuration": "10m"}),
+        "the visibility timeout of -1e+12 s is shorter",
     ),
     Row(
         "visibility-timeout-too-short",

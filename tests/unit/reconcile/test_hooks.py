@@ -9,72 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_operator.api.cluster import CeleryCluster
 from celery_operator.kube.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     JOB,
     POD_DISRUPTION_BUDGET,
     STATEFUL_SET,
-    Manifest,
-    ObjectRef,
 )
 from celery_operator.reconcile.hooks import ANNOTATION
-from celery_operator.reconcile.plan import Plan
-from tests.unit.desired.clusters import cluster
+from tests.unit.reconcile.hooked import BEAT, MIGRATE, NEW, OLD, PLAIN, WEB, at, end, go, image, jobs, running
 from tests.unit.reconcile.world import World, ref
 
 Json = dict[str, Any]
-WEB = ref(DEPLOYMENT, "shop-worker-web")
-BEAT = ref(STATEFUL_SET, "shop-beat")
-MIGRATE: Json = {"hooks": {"beforeRollout": {"command": ["python", "manage.py", "migrate"]}}}
-PLAIN: Json = {"workers": [{"name": "web", "replicas": 2}], "beat": {}}
-OLD: Json = {**PLAIN, **MIGRATE}
-NEW: Json = {**OLD, "image": "new"}
-
-
-def jobs(world: World) -> dict[ObjectRef, Manifest]:
-    return {key: live for key, live in world.objects.items() if key.kind == JOB}
-
-
-def end(world: World, verdict: str = "Complete", **fields: Any) -> ObjectRef:
-    """The only Job that still runs ends."""
-    (running,) = [key for key, live in jobs(world).items() if not live.get("status")]
-    world.objects[running]["status"] = {"conditions": [{"type": verdict, "status": "True", **fields}]}
-    return running
-
-
-def at(spec: Json, generation: int = 3) -> CeleryCluster:
-    found = cluster(spec)
-    return found.model_copy(update={"metadata": found.metadata.model_copy(update={"generation": generation})})
-
-
-def go(world: World, shop: CeleryCluster) -> Plan:
-    """Plan and execute until nothing but the hook is waited for; the last plan."""
-    for number in range(12):
-        plan = world.plan(shop)
-        if plan.is_empty and (plan.hook is not None or not plan.withheld):
-            return plan
-        world.execute(shop, plan)
-        for job in jobs(world).values():
-            job["metadata"].setdefault("creationTimestamp", f"2026-01-01T00:00:{len(jobs(world)):02}Z")
-        world.roll_out()
-        assert number < 11, plan
-    raise AssertionError("still not settled")
-
-
-def running(spec: Json) -> World:
-    """A world in which the hook has been done and all is applied."""
-    world, shop = World(), at(spec)
-    plan = go(world, shop)
-    if plan.hook is not None:
-        end(world)
-        go(world, shop)
-    return world
-
-
-def image(world: World, child: ObjectRef) -> str:
-    return str(world.objects[child]["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def test_first_pods_wait_for_the_first_run() -> None:
@@ -110,6 +56,16 @@ def test_a_new_image_or_config_waits_and_old_pods_go_on(change: Json) -> None:
     assert {child: world.objects[child]["spec"]["template"] for child in (WEB, BEAT)} != before
 
 
+def test_a_new_command_is_run_although_no_pod_changes() -> None:
+    world = running(OLD)
+    before = copy.deepcopy({child: world.objects[child]["spec"]["template"] for child in (WEB, BEAT)})
+    other = at({**OLD, "hooks": {"beforeRollout": {"command": ["true"]}}}, 4)
+    assert go(world, other).hook is not None
+    end(world)
+    assert go(world, other).hook is None
+    assert {child: world.objects[child]["spec"]["template"] for child in (WEB, BEAT)} == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -117,8 +73,10 @@ def test_a_new_image_or_config_waits_and_old_pods_go_on(change: Json) -> None:
         {"workers": [{"name": "web", "replicas": 2, "image": "its-own"}]},
         {"workers": [{"name": "web", "replicas": 2}, {"name": "mail"}]},
         {"beat": {"timezone": "UTC"}},
+        {"configFrom": [{"name": "redbeat_redis_url", "secretKeyRef": {"name": "s", "key": "k"}}]},
+        {"broker": {"url": "redis://other/0"}},
     ],
-    ids=["env", "a group's own image", "a new group", "beat's schedule"],
+    ids=["env", "a group's own image", "a new group", "beat's schedule", "configFrom", "broker"],
 )
 def test_what_is_neither_image_nor_config_runs_no_hook(change: Json) -> None:
     world = running(OLD)

@@ -41,6 +41,16 @@ def test_a_template_that_cannot_be_merged_blocks_every_write() -> None:
     assert "spec.podTemplate.spec.containers[worker].args" in plan.blocked.problems[0]
 
 
+def test_a_template_of_the_hook_that_cannot_be_merged_blocks_every_write() -> None:
+    world, _ = settled()
+    bad = {"podTemplate": {"spec": {"containers": [{"name": "hook", "command": ["sh"]}]}}}
+    plan = world.plan(cluster({**bad, "hooks": {"beforeRollout": {"command": ["migrate"]}}, "beat": {}}))
+    assert plan.is_empty
+    assert plan.blocked is not None
+    assert plan.blocked.reason == "InvalidSpec"
+    assert "spec.podTemplate.spec.containers[hook].command" in plan.blocked.problems[0]
+
+
 def test_paused_writes_and_deletes_nothing() -> None:
     world, _ = settled({"beat": {}})
     world.missing = ("Secret 'a' does not exist (spec.env[A])",)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from celery_operator.reconcile.plan import Plan
+from celery_operator.reconcile.status import ready
 from celery_operator.reconcile.steps import Delete
 from tests.unit.desired.clusters import cluster
 from tests.unit.reconcile.settled import (
@@ -15,6 +19,7 @@ from tests.unit.reconcile.settled import (
     runtime_of,
     settled,
 )
+from tests.unit.reconcile.views import beat, running, view
 from tests.unit.reconcile.world import writers
 
 
@@ -65,3 +70,23 @@ def test_the_old_runtime_goes_when_no_template_and_no_pod_uses_it() -> None:
     assert OLD in world.objects, "a pod still mounts it, and may restart its container"
     world.pods = []
     assert world.plan(rolled).deletes == (Delete(ref=OLD, uid=world.objects[OLD]["metadata"]["uid"]),)
+
+
+def test_an_operator_upgrade_alone_is_no_change_that_a_pause_holds_back() -> None:
+    world, _ = settled({"beat": {}})
+    world.runtime = NEXT_RUNTIME
+    paused = {"beat": {}, "paused": True}
+    plan = world.plan(cluster(paused))
+    assert plan == Plan()
+    seen = view(paused, running(), beat(), held=plan.held)
+    assert (ready.evaluate(seen).status, ready.evaluate(seen).reason) == ("True", "Running")
+    assert world.plan(cluster({**paused, **group(concurrency=9)})).held
+
+
+@pytest.mark.parametrize("upgraded", [True, False])
+def test_a_pause_holds_back_a_runtime_without_which_no_pod_could_start(upgraded: bool) -> None:
+    world, _ = settled({"beat": {}})
+    if upgraded:
+        world.runtime = NEXT_RUNTIME
+    del world.objects[OLD]
+    assert world.plan(cluster({"beat": {}, "paused": True})).held

@@ -12,7 +12,7 @@ from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.plan import Plan
-from celery_operator.reconcile.steps import SCALE_MANAGER
+from celery_operator.reconcile.steps import FIELD_MANAGER, SCALE_MANAGER
 from tests.unit.desired.clusters import cluster
 from tests.unit.reconcile.world import World, ref
 
@@ -185,3 +185,28 @@ def test_a_target_of_the_former_spec_is_nobodys_number() -> None:
     for shop in (group(externalScaling={}), dry):
         steps = plan(world, shop, Target(replicas=5, resource_version="17")).applies
         assert not [step for step in steps if step.manager == SCALE_MANAGER]
+
+
+@pytest.mark.parametrize("fields", [{"replicas": 3}, {}, SCALING], ids=["replicas", "default", "autoscaling"])
+def test_what_is_created_has_its_number_from_two_managers(fields: dict[str, Any]) -> None:
+    """Or the first apply that omits the number would reset it to 1."""
+    steps = [step for step in plan(World(), group(**fields)).applies if step.ref == WEB]
+    assert [step.manager for step in steps] == [FIELD_MANAGER, SCALE_MANAGER]
+    assert {step.manifest["spec"]["replicas"] for step in steps} == {fields.get("replicas", 1)}
+
+
+def test_what_somebody_else_scales_is_not_scaled_at_its_creation() -> None:
+    """They may have done so between the two writes."""
+    shop = group(externalScaling={})
+    steps = [step for step in plan(World(), shop).applies if step.ref == WEB]
+    assert [step.manager for step in steps] == [FIELD_MANAGER]
+    world = settled(shop)
+    world.objects[WEB]["spec"]["replicas"] = 6
+    assert plan(world, shop).is_empty
+
+
+def test_what_somebody_else_scales_is_suspended_from_its_creation_on() -> None:
+    spec = {"workers": [{"name": "web", "externalScaling": {}}], "suspend": True}
+    steps = [step for step in plan(World(), cluster(spec)).applies if step.ref == WEB]
+    assert [step.manager for step in steps] == [FIELD_MANAGER, SCALE_MANAGER]
+    assert steps[1].manifest["spec"] == {"replicas": 0}

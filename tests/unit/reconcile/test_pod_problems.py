@@ -44,3 +44,22 @@ def test_security_contexts_that_no_kubelet_would_start(spec: Json, lines: list[s
     found = problems.find(cluster(spec))
     assert len(found) == len(lines)
     assert all(said in line for said, line in zip(lines, found, strict=True))
+
+
+VOLUME: Json = {"volumes": [{"name": "m", "emptyDir": {}}]}
+DISK: Json = {"persistence": {"size": "10Gi", "mountPath": "/data"}}
+
+
+@pytest.mark.parametrize("at_cluster", [True, False])
+def test_a_mount_where_the_disk_is_would_take_its_place(at_cluster: bool) -> None:
+    mount: Json = {"volumeMounts": [{"name": "m", "mountPath": "/data"}]}
+    spec = {**VOLUME, **mount, **group(**DISK)} if at_cluster else {**VOLUME, **group(**DISK, **mount)}
+    (problem,) = problems.find(cluster(spec))
+    assert problem.startswith("spec.workers[web].persistence.mountPath: /data is in volumeMounts, too")
+
+
+def test_a_mount_beside_the_disk_is_no_problem() -> None:
+    mount: Json = {"volumeMounts": [{"name": "m", "mountPath": "/models"}]}
+    assert problems.find(cluster({**VOLUME, **mount, **group(**DISK)})) == ()
+    same = {"volumeMounts": [{"name": "m", "mountPath": "/data"}]}
+    assert problems.find(cluster({**VOLUME, **same})) == (), "there is no disk"

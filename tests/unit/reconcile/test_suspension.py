@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,6 +159,24 @@ def test_the_load_decides_nothing_meanwhile() -> None:
     snapshot = world.snapshot(shop)
     target = Target(replicas=9, resource_version="1")
     assert planning.make(type(snapshot)(**{**fields(snapshot), "targets": {"web": target}})).is_empty
+
+
+@pytest.mark.parametrize("trouble", [{}, {"config": {"broker_url": "x"}}], ids=["reference-missing", "refused"])
+def test_only_a_spec_that_is_applied_ends_it(trouble: Json) -> None:
+    """What the load wants is applied of a spec that is not, but not to a group that is suspended."""
+    world = settled(group(**SCALED))
+    scale(world, 7)
+    targets = {"web": Target(replicas=9)}
+    world.missing = () if trouble else ("Secret 'broker' does not exist (spec.broker.urlFrom)",)
+    shop = cluster({**group(**SCALED), **trouble})
+    assert planning.make(replace(world.snapshot(shop), targets=targets)).applies
+    world.missing = ()
+    world.settle(cluster({**group(**SCALED), "suspend": True}))
+    world.missing = () if trouble else ("Secret 'broker' does not exist (spec.broker.urlFrom)",)
+    plan = planning.make(replace(world.snapshot(shop), targets=targets))
+    assert plan.blocked is not None
+    assert plan.is_empty
+    assert (replicas(world), note(world)) == (0, "7")
 
 
 def test_the_number_is_noted_of_the_version_that_it_was_read_from() -> None:

@@ -125,6 +125,27 @@ def test_a_password_is_never_printed_however_it_came(environ: dict[str, str]) ->
     assert "hunter22" not in redactor.clean(f"failed: hunter22, {address}")
 
 
+@pytest.mark.parametrize(
+    ("environ", "password"),
+    [
+        ({f"{BROKER}_URL": "sentinel://a:1;sentinel://:hunter22@b:1/0"}, "hunter22"),
+        ({f"{BROKER}_URL": "amqp://u:first-1@a//;amqp://u:hunter22@b//"}, "first-1"),
+        ({f"{BROKER}_URL": "amqp://u:first-1@a//;amqp://u:hunter22@b//"}, "hunter22"),
+        ({f"{BROKER}_URL": "redis://:hunter;22@r/0"}, "hunter;22"),
+        (
+            {f"{BROKER}_BINDING_TYPE": "redis", f"{BROKER}_BINDING_URI": "sentinel://a:1;sentinel://:hunter22@b:1"},
+            "hunter22",
+        ),
+    ],
+)
+def test_the_password_of_every_one_of_several_urls_is_hidden(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], password: str
+) -> None:
+    monkeypatch.setattr(redactor, "_secrets", [])
+    addresses.url(BROKER, environ)
+    assert redactor.clean(f"refused: {password} at b") == "refused: *** at b"
+
+
 @pytest.mark.parametrize("url", ["sentinel://:pw@a:1;sentinel://b:2/3", "sentinel://:pw@a:1/0;sentinel://b:2/3"])
 def test_kombu_goes_on_with_the_same_after_an_outage(url: str) -> None:
     def after_an_outage(address: str) -> list[tuple[str | None, str]]:

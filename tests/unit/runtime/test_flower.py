@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from celery_operator.runtime import flower
+from celery_operator.runtime.environment import Settings
+from celery_operator.runtime.versions import Installed
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,20 @@ def test_the_management_api_is_given_as_flower_wants_it(
     flower._management_api(broker)
     assert os.environ["FLOWER_BROKER_API"] == told
     assert "CELERY_OPERATOR_MANAGEMENT_URL" not in os.environ
+
+
+SECRETS = ("FLOWER_BASIC_AUTH", "FLOWER_COOKIE_SECRET", "FLOWER_OAUTH2_KEY", "FLOWER_OAUTH2_SECRET")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_line_break_at_the_end_of_a_secret_is_none_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Flower compares the whole text, so that nobody could log in."""
+    (tmp_path / "flower.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    for other in SECRETS:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, " anna:s3cret \r\n")
+    flower.prepare(Settings(cluster="shop", component="flower", broker_url="redis://r"), Installed(celery="5.6.3"))
+    assert {key: value for key, value in os.environ.items() if key in SECRETS} == {name: " anna:s3cret "}

@@ -117,6 +117,14 @@ def test_certificates_of_a_broker_are_checked_unless_the_application_says_otherw
     assert "broker_use_ssl" not in {**secure.forced, **choose(NEWEST, WORKER).defaults}
 
 
+@pytest.mark.parametrize("component", ["worker", "beat", "client", "flower"])
+def test_rabbitmq_is_asked_for_its_own_name(component: str) -> None:
+    secure = choose(NEWEST, replace(WORKER, component=component, broker_url="amqps://r//"))
+    assert secure.defaults["broker_use_ssl"] == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
+    plain = choose(NEWEST, replace(WORKER, component=component, broker_url="amqp://r//"))
+    assert "broker_use_ssl" not in {**secure.forced, **plain.defaults}
+
+
 @pytest.mark.parametrize(("grace", "soft"), [(60.0, 50.0), (8.0, 0.0)])
 def test_requeue_leaves_time_to_put_back(grace: float, soft: float) -> None:
     choice = choose(NEWEST, replace(WORKER, shutdown_mode="Requeue", grace_period_seconds=grace))
@@ -156,7 +164,7 @@ def test_no_setting_has_two_rows_in_one_container() -> None:
     for celery, delivery, broker, pool in product(
         ("5.3.6", "5.4.0", "5.5.3", "5.6.3", "5.7.0"),
         ("AtMostOnce", "AtLeastOnce"),
-        ("rediss://r/0", "amqp://r//"),
+        ("rediss://r/0", "amqp://r//", "amqps://r//"),
         ("prefork", "threads", "gevent", "eventlet", "solo"),
     ):
         settings = replace(WORKER, task_delivery=delivery, broker_url=broker, pool=pool)

@@ -10,9 +10,13 @@ import kombu
 import pytest
 
 from celery_operator.runtime import environment, tls
+from celery_operator.runtime.environment import Settings
 from celery_operator.runtime.failures import StartError
+from celery_operator.runtime.table import choose
 from celery_operator.runtime.tls import Files, broker_options, redis_options, sentinel_options
+from celery_operator.runtime.versions import Installed
 
+OF_RABBIT = Settings(cluster="c", component="worker", broker_url="amqps://r")
 FILES = Files(ca="/ca", certificate="/certificate", key="/key")
 REDIS = {
     "ssl_cert_reqs": ssl.CERT_REQUIRED,
@@ -78,11 +82,17 @@ def test_certificates_that_nobody_would_look_at_are_refused(variables: dict[str,
     assert says in refused.value.message
 
 
-def test_every_server_of_a_broker_is_expected_to_have_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [broker_options(Files(), "amqps://r"), choose(Installed(celery="5.6.3"), OF_RABBIT).defaults["broker_use_ssl"]],
+    ids=["spec.broker.tls", "default"],
+)
+def test_every_server_of_a_broker_is_expected_to_have_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
     """kombu would go on with the name of the first, to which nobody could connect."""
     monkeypatch.setattr(kombu.Connection, "_init_params", kombu.Connection._init_params)
     tls.keep_server_names()
-    options = broker_options(Files(), "amqps://r")
     connection: Any = kombu.Connection("amqps://127.0.0.1:1;amqps://127.0.0.2:1", ssl=options)
     expected = []
     for _ in range(2):

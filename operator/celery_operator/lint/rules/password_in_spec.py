@@ -63,7 +63,12 @@ def _holds_url(value: Any) -> bool:
     return isinstance(value, str) and _has_password(value)
 
 
-def _has_password(url: str) -> bool:
+def _has_password(text: str) -> bool:
+    """Whether it is a URL with a password, or several with semicolons between them of which one has."""
+    return any(map(_is_with_password, (text, *text.split(";"))))
+
+
+def _is_with_password(url: str) -> bool:
     user_info, at, _ = url.partition("://")[2].partition("/")[0].rpartition("@")
     _, colon, password = user_info.partition(":")
     # `$(NAME)` is filled in by the kubelet, from a Secret as a rule.

@@ -111,8 +111,33 @@ def test_a_binding_that_leads_nowhere_is_a_problem_without_its_values() -> None:
     assert "secret-host" not in repr(found)
 
 
-def test_a_management_url_that_cannot_be_read_is_left_out() -> None:
-    found = resolved({"url": "amqp://r.s", "management": {"urlFrom": key("none", "url")}}, SECRET)
+@pytest.mark.parametrize(
+    ("broker", "data"),
+    [
+        ({"urlFrom": key("b", "url")}, {"url": "redis://:pa[hidden@h:6379/0"}),
+        ({"parts": {"scheme": "redis", "host": "redis:6379"}}, {}),
+        ({"parts": {"scheme": "redis", "host": ":::"}}, {}),
+        ({"serviceBinding": {"name": "b"}}, {"type": "rabbitmq", "host": "h:5672", "password": "hidden:/@"}),
+        ({"serviceBinding": {"name": "b"}}, {"type": "rabbitmq", "uri": "amqp://u:hidden[@h"}),
+        ({"serviceBinding": {"name": "b"}}, {"type": "redis", "host": "h", "port": "\N{SUPERSCRIPT TWO}"}),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_a_problem_without_a_word_of_it(broker: Json, data: dict[str, str]) -> None:
+    management = {"management": {"url": "http://r:15672"}}
+    for whole in (broker, {**broker, **management}):
+        found = resolved(whole, {"b": data})
+        assert found is not None
+        assert found.url == ""
+        assert found.problem is not None
+        assert found.problem.reason == "AddressInvalid"
+        assert "scheme://user:password@host:port/path" in found.problem.message
+        assert "hidden" not in repr(found)
+
+
+@pytest.mark.parametrize("source", [key("none", "url"), key("s", "bad")])
+def test_a_management_url_that_cannot_be_read_is_left_out(source: Json) -> None:
+    secrets = {"s": {"bad": "http://u:[hidden@r"}}
+    found = resolved({"url": "amqp://r.s", "management": {"urlFrom": source}}, secrets)
     assert found == BrokerAddress(url="amqp://r.s")
 
 

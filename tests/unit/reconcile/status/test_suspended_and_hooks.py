@@ -11,7 +11,7 @@ from celery_operator.desired.metadata import COMPONENT_LABEL
 from celery_operator.reconcile.hooks import Wait
 from celery_operator.reconcile.plan import Blocked
 from celery_operator.reconcile.status import build as building
-from celery_operator.reconcile.status import suspended
+from celery_operator.reconcile.status import ready, suspended
 from celery_operator.reconcile.status.view import StatusView
 from tests.unit.reconcile.views import beat, pod, running, view, waiting
 
@@ -22,6 +22,20 @@ SUSPENDED: Json = {**BOTH, "suspend": True}
 RUNNING = Wait(reason="BeforeRolloutRunning", message="runs as Job 'shop-before-rollout-1'")
 FAILED = Wait(reason="BeforeRolloutFailed", message="Job 'shop-before-rollout-1': BackoffLimitExceeded", failed=True)
 INVALID = Blocked(reason="InvalidSpec", problems=("spec.app: wrong",))
+
+
+def of_hook(phase: str, *containers: Json) -> Json:
+    found = pod(*containers)
+    found["metadata"]["labels"] = {COMPONENT_LABEL: "hook"}
+    found["status"]["phase"] = phase
+    return found
+
+
+def evicted() -> Json:
+    """It stays until somebody deletes it."""
+    found = pod()
+    found["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+    return found
 
 
 def conditions(seen: StatusView) -> dict[str, tuple[str, str]]:
@@ -41,6 +55,10 @@ def told(before: StatusView, after: StatusView) -> list[tuple[str, str, str]]:
         (view(SUSPENDED), ("True", "Suspended")),
         (view(SUSPENDED, pods=(pod(),)), ("False", "Suspending")),
         (view(SUSPENDED, pods=(pod(group=None),)), ("False", "Suspending")),
+        (view(SUSPENDED, pods=(of_hook("Running"),), hook=RUNNING), ("False", "Suspending")),
+        (view(SUSPENDED, pods=(of_hook("Succeeded"), of_hook("Failed"))), ("True", "Suspended")),
+        (view(SUSPENDED, pods=(evicted(),)), ("True", "Suspended")),
+        (view(SUSPENDED, pods=(evicted(), pod())), ("False", "Suspending")),
         (view({**SUSPENDED, "paused": True}, held=True, pods=(pod(),)), ("Unknown", "NotApplied")),
         (view(SUSPENDED, blocked=INVALID), ("Unknown", "NotApplied")),
     ],
@@ -112,13 +130,30 @@ def test_a_failed_hook_is_bad_news() -> None:
 
 
 def test_a_hook_that_cannot_start_says_why() -> None:
-    stuck = pod(waiting("ImagePullBackOff", "no such image"))
-    stuck["metadata"]["labels"] = {COMPONENT_LABEL: "hook"}
+    stuck = of_hook("Pending", waiting("ImagePullBackOff", "no such image"))
     status, _ = building.build(view(BOTH, running(pods=2), beat(), hook=RUNNING, pods=(stuck,)), {}, NOW)
     ready = status["conditions"][0]
     assert ready["reason"] == "BeforeRolloutRunning"
     assert RUNNING.message in ready["message"]
     assert "no such image" in ready["message"]
+
+
+def test_what_ended_a_former_try_is_no_trouble_of_this_one() -> None:
+    former = of_hook("Failed", {"ready": False, "state": {"terminated": {"exitCode": 1, "reason": "Error"}}})
+    quiet, seen = (view(BOTH, running(pods=2), beat(), hook=RUNNING, pods=pods) for pods in ((), (former,)))
+    assert ready.evaluate(seen) == ready.evaluate(quiet)
+    assert not ready.evaluate(seen).warning
+    former["status"]["phase"] = "Running"
+    assert ready.evaluate(seen).warning
+
+
+def test_a_suspended_cluster_that_waits_for_its_hook_says_so() -> None:
+    assert "waits for spec.hooks.beforeRollout" in suspended.evaluate(view(BOTH, hook=RUNNING)).message
+    assert suspended.evaluate(view(BOTH)).message == "spec.suspend is not set"
+
+
+def test_ready_says_how_far_a_suspension_is() -> None:
+    assert "1 pod is still finishing" in ready.evaluate(view(SUSPENDED, pods=(pod(),))).message
 
 
 def test_a_suspended_cluster_says_that_first() -> None:
