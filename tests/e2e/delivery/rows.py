@@ -98,7 +98,7 @@ _EVERY_KIND: Final[tuple[Kind, ...]] = ("AtLeastOnce", "AtMostOnce", "plain")
 _LATE_ONLY: Final[tuple[Kind, ...]] = ("AtLeastOnce",)
 """Not plain: it acknowledges before it starts, so that no visibility timeout reaches what it runs."""
 _REVOKED: Final = Load(eta=12, eta_seconds=(120, 130), short=8)
-_ORDERS: Final = Load(orders=600, short_seconds=(0.2, 1.0), over_seconds=150)
+_ORDERS: Final = Load(orders=1200, short_seconds=(0.2, 0.8), over_seconds=120)
 
 ROWS: Final = (
     Row(
