@@ -22,6 +22,7 @@ Disturbance = Callable[[Bench, Load], None]
 
 BUSY_SECONDS: Final = 60.0
 _END_SECONDS: Final = 300.0
+_MET_SECONDS: Final = 90.0
 
 
 def wait_busy(bench: Bench, executions: int) -> None:
@@ -125,18 +126,25 @@ def roll_to_new_task(bench: Bench, load: Load) -> None:
     sending = bench.send(load)
     wait_busy(bench, 1)
     bench.workers.update(bench.next_image)
-    requeued: dict[str, int] = {}
-    while not bench.workers.has_rolled():
-        if isinstance(bench.workers, OperatedWorkers):
-            # From the pods while they live: what they met goes with them.
-            for status in bench.workers.statuses():
-                requeued[status["nodename"]] = status.get("unknownTasksRequeued") or 0
-        time.sleep(0.5)
-        assert time.time() - bench.begun < _END_SECONDS, "the rollout does not end"
-    bench.notes["unknownTasksRequeued"] = sum(requeued.values())
+    if isinstance(bench.workers, OperatedWorkers):
+        bench.notes["unknownTasksRequeued"] = _met_side_by_side(bench, bench.workers)
     bench.workers.wait_rolled()
     sending.stop()  # the load lasts for as long as old and new pods work side by side
     bench.sent(sending)
+
+
+def _met_side_by_side(bench: Bench, workers: OperatedWorkers) -> int:
+    """Hold the rollout until old pods have met a task that they do not know; how many they put back by then."""
+    name = f"deployment/{workers.deployment}"
+    workers.wait_side_by_side()
+    bench.space.kubectl("rollout", "pause", name)
+
+    def requeued() -> int:
+        return sum(one.get("unknownTasksRequeued") or 0 for one in workers.statuses())
+
+    met = until(requeued, within=_MET_SECONDS)
+    bench.space.kubectl("rollout", "resume", name)
+    return met
 
 
 def inspecting_producer(visibility_timeout: int) -> Disturbance:

@@ -66,8 +66,6 @@ _WHILE_ROLLED: Final = Load(short=80, long=12, eta=15, chains=10, chords=8, prio
 """Left off when the rollout is over."""
 _BEFORE_OUTAGE: Final = Load(short=16, long=8, eta=4, chains=3, prioritised=4)
 _EIGHT_SLOTS: Final = Fleet(replicas=4, concurrency=2)
-_ONE_BY_ONE: Final = Fleet(replicas=6, concurrency=2, extra={"strategy": {"maxSurge": 1, "maxUnavailable": 0}})
-"""Old pods work beside new ones for some ten seconds: longer than they hold a message that they do not know."""
 _TWO_PODS: Final = Fleet(replicas=2, concurrency=2)
 _SWEPT: Final = Fleet(replicas=2, concurrency=4, shares_processes=True, visibility_timeout=30)
 _INSPECTED: Final = Fleet(replicas=1, concurrency=8, visibility_timeout=300)
@@ -209,7 +207,7 @@ ROWS: Final = (
     Row(
         name="new-task",
         title="rollout to an image whose tasks call a task that the old image does not know",
-        small=Size(load=_ORDERS, fleet=_ONE_BY_ONE, disturb=happen.roll_to_new_task),
+        small=Size(load=_ORDERS, fleet=_EIGHT_SLOTS, disturb=happen.roll_to_new_task),
         must_note="unknownTasksRequeued",
         seconds=(60, 60),
     ),

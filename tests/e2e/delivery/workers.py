@@ -126,6 +126,10 @@ class OperatedWorkers(Workers):
         """Wait until the CeleryCluster is Ready."""
         self.space.wait_ready("shop", within=READY_SECONDS * 2)
 
+    def wait_side_by_side(self) -> None:
+        """Wait until a pod of the newest template is there."""
+        self.space.wait(DEPLOYMENT, self.deployment, _has_begun_to_roll, within=ROLL_SECONDS)
+
     def statuses(self) -> list[dict[str, Any]]:
         """What the /status of each pod says that answers."""
         answers = [self.space.probe(pod, "/status") for pod in self.pods_with_leaving()]
@@ -222,6 +226,12 @@ def _has_rolled(found: Manifest) -> bool:
     counts = [int(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas")]
     is_seen = status.get("observedGeneration") == found["metadata"]["generation"]
     return bool(is_seen) and counts == [wanted] * 3
+
+
+def _has_begun_to_roll(found: Manifest) -> bool:
+    status = found.get("status") or {}
+    is_seen = status.get("observedGeneration") == found["metadata"]["generation"]
+    return bool(is_seen) and int(status.get("updatedReplicas", 0)) > 0
 
 
 def _image(deployment: Manifest) -> str:
