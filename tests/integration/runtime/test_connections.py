@@ -12,7 +12,7 @@ from redis import Redis
 from tests.integration.broker.rabbits import Vhost
 from tests.integration.runtime.conftest import PASSWORD, PodMaker
 from tests.integration.runtime.connected import Namespace, key
-from tests.integration.runtime.pods import send, wait_for_entries
+from tests.integration.runtime.pods import Pod, send, wait_for_entries
 from tests.integration.runtime.test_configuration import assert_no_secret, told
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
@@ -27,18 +27,29 @@ def of_redis(server: RedisServer, database: str, **more: Any) -> Json:
 
 
 async def works(namespace: Namespace, make_pod: PodMaker, folder: Path, url: str, ledger: Redis, **options: Any) -> str:
-    """Run a task in a worker of that spec; the operator sees it wait before. Returns all that the pod shows."""
+    """Run a task in a worker of that spec, then end it. Returns all that the pod shows."""
+    pod, seen = await working(namespace, make_pod, folder, url, ledger, **options)
+    end(pod)
+    return seen
+
+
+async def working(
+    namespace: Namespace, make_pod: PodMaker, folder: Path, url: str, ledger: Redis, **options: Any
+) -> tuple[Pod, str]:
+    """Run a task in a worker of that spec; the operator sees it wait before. Returns the pod and all that it shows."""
     send(url, "shop.record", "done")
     assert (await namespace.depth("celery")).ready == 1
     assert await namespace.reachable() == (True, "Answered")
     pod = make_pod(env=namespace.environment(folder), settings={"pool": "solo", **namespace.settings()}, **options)
     pod.start("-l", "DEBUG").wait_for("/readyz", timeout=30.0)
     wait_for_entries(ledger, "done", 1)
-    seen = namespace.told_by(pod)
-    # It acknowledges at its loop's next turn: killed before, its message would wait for the next test.
+    return pod, namespace.told_by(pod)
+
+
+def end(pod: Pod) -> None:
+    """It acknowledges at its loop's next turn: killed before, its message would wait for the next test."""
     pod.signal(signal.SIGTERM)
     assert pod.ended() == 0
-    return seen
 
 
 async def test_parts_with_every_odd_character_on_redis(

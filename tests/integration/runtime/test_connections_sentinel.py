@@ -16,7 +16,7 @@ from tests.integration.runtime.conftest import PodMaker
 from tests.integration.runtime.connected import Namespace, key
 from tests.integration.runtime.pods import send, wait_for_entries
 from tests.integration.runtime.secured import HOST, Certificates, redis_lines, secured_redis
-from tests.integration.runtime.test_connections import works
+from tests.integration.runtime.test_connections import end, working, works
 from tests.integration.runtime.test_connections_tls import TLS, url_of
 from tests.integration.servers import free_port, wait_until
 
@@ -46,7 +46,7 @@ async def test_the_sentinels_password_is_a_secrets_key(
     }
     secrets = {"broker": {"url": watched.url}, "sentinel": {"password": "watch"}}
     namespace = Namespace(spec={"broker": broker, "resultBackend": {"sameAsBroker": True}}, secrets=secrets)
-    seen = await works(namespace, make_pod, tmp_path, master_url(watched.master.port), ledger, celery=version)
+    pod, seen = await working(namespace, make_pod, tmp_path, master_url(watched.master.port), ledger, celery=version)
     with Redis.from_url(master_url(watched.master.port)) as backend:
         wait_until(lambda: backend.keys("celery-task-meta-*") != [], timeout=5.0, what="a result in the master")
     assert "watch" not in seen
@@ -54,6 +54,7 @@ async def test_the_sentinels_password_is_a_secrets_key(
     ledger.delete("done")
     send(master_url(watched.replica.port), "shop.record", "done")
     wait_for_entries(ledger, "done", 1, timeout=60.0)
+    end(pod)
 
 
 def _fail_over(watched: Watched) -> None:
