@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -14,12 +14,36 @@ from celery_operator.api.scalars import Duration
 from celery_operator.api.workers import QueueName
 
 
+class Solar(ApiModel):
+    """A moment of the sun at a place. The image needs the package ephem (celery[solar])."""
+
+    event: Literal[
+        "dawn_astronomical",
+        "dawn_nautical",
+        "dawn_civil",
+        "sunrise",
+        "solar_noon",
+        "sunset",
+        "dusk_civil",
+        "dusk_nautical",
+        "dusk_astronomical",
+    ]
+    """What the sun does."""
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    """Degrees north; negative in the south."""
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    """Degrees east; negative in the west."""
+
+
 class ScheduleEntry(ApiModel):
     """One periodic task."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            Cel("[has(self.crontab), has(self.every)].exists_one(x, x)", "set exactly one of crontab or every")
+            Cel(
+                "[has(self.crontab), has(self.every), has(self.solar)].exists_one(x, x)",
+                "set exactly one of crontab, every or solar",
+            )
         )
     )
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -30,6 +54,7 @@ class ScheduleEntry(ApiModel):
     """When to send it: minute, hour, day of month, month, day of week, in Celery's own crontab syntax."""
     every: Duration | None = None
     """How often to send it, for example 30s."""
+    solar: Solar | None = None
     args: Annotated[list[Annotated[Any, FREE_FORM]], Field(max_length=64), LIST_ATOMIC] | None = None
     """Positional arguments of the task."""
     kwargs: Annotated[dict[str, Any], FREE_FORM] | None = None

@@ -7,6 +7,8 @@ import time
 from typing import Any, Optional
 
 from . import ticks
+from .beat_news import TICK_MISSED
+from .beat_signals import HeldBack
 from .beat_state import BeatState
 from .claim_journal import ClaimJournal
 from .claims import BrokerAwayError, ClaimRefusedError
@@ -26,6 +28,8 @@ class Dispatch:
         self._journal = journal
         self._state = state
         self._report_unfinished()
+        self.undisturbed = HeldBack()
+        """For claiming and publishing: a signal in between would be a tick that nobody sends."""
 
     @property
     def producer(self) -> Optional[Any]:
@@ -79,9 +83,10 @@ class Dispatch:
             except BrokerAwayError as error:
                 self._hold_up(error)
                 # A broker may answer and still refuse (no memory, read-only): never ask it again at once.
-                self._sleep()
-                while not self._answers():
+                with self.undisturbed.suspended():
                     self._sleep()
+                    while not self._answers():
+                        self._sleep()
             else:
                 self._back()
                 return ours
@@ -126,6 +131,7 @@ class Dispatch:
         """Count and tell a tick that nobody dispatches."""
         self._state.missed += 1
         self._state.last_missed = "%s %s: %s" % (tick.entry, tick.slot, why)
+        self._tell_missed()
         logger.error("beat: missed tick of %s (%s): %s", tick.entry, tick.slot, why)
 
     def _report_unfinished(self) -> None:
@@ -133,7 +139,11 @@ class Dispatch:
         if unfinished is not None:
             self._state.missed += 1
             self._state.last_missed = "%s: beat ended between claiming and publishing it" % unfinished
+            self._tell_missed()
             logger.error("beat: missed tick: %s", self._state.last_missed)
+
+    def _tell_missed(self) -> None:
+        self._state.news.add(TICK_MISSED, "nobody sends the tick %s" % self._state.last_missed)
 
     @harmless
     def close(self) -> None:

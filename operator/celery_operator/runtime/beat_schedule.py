@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable
+from typing import Any, Dict, Iterable, Mapping, Sequence
 
 from .environment import ScheduleItem
 from .failures import StartError
@@ -15,9 +15,11 @@ def entries(items: Iterable[ScheduleItem]) -> Dict[str, Dict[str, Any]]:
 
 
 def _entry(item: ScheduleItem) -> Dict[str, Any]:
+    from celery.schedules import ParseException
+
     try:
         schedule = _schedule(item)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, ParseException) as error:
         raise StartError(
             "ConfigInvalid", 'beat entry "%s": the schedule cannot be read: %s' % (item.name, error)
         ) from error
@@ -47,10 +49,40 @@ def _schedule(item: ScheduleItem) -> Any:
             month_of_year=_numbered_months(month),
             day_of_week=_sunday_as_zero(weekday.lower()),
         )
+    if item.solar:
+        return _solar(item.solar)
     if not item.every_seconds or item.every_seconds <= 0:
-        raise ValueError("one of crontab and every is needed")
+        raise ValueError("one of crontab, every and solar is needed")
     return schedule(item.every_seconds)
 
+
+def _solar(place: Mapping[str, Any]) -> Any:
+    from celery.exceptions import ImproperlyConfigured
+    from celery.schedules import solar
+
+    try:
+        return solar(place["event"], place["latitude"], place["longitude"])
+    except ImproperlyConfigured as error:
+        raise ValueError("solar needs the package ephem in the image; install celery[solar]") from error
+
+
+def check_stored(items: Iterable[ScheduleItem], ancestors: Sequence[str]) -> None:
+    """Refuse what a scheduler with these base classes cannot store. Raises StartError(ConfigInvalid).
+
+    django-celery-beat keeps whole seconds: half a second would become none, and beat would send without end. RedBeat
+    knows no solar schedules, and ends.
+    """
+    for item in items:
+        what = None
+        if item.solar and "redbeat.schedulers.RedBeatScheduler" in ancestors:
+            what = "RedBeat knows no solar schedules; use crontab, or another scheduler"
+        elif item.every_seconds and item.every_seconds % 1 and _DATABASE in ancestors:
+            what = "django-celery-beat keeps whole seconds; every must be some of them"
+        if what is not None and item.enabled:
+            raise StartError("ConfigInvalid", 'beat entry "%s": %s' % (item.name, what))
+
+
+_DATABASE = "django_celery_beat.schedulers.DatabaseScheduler"
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -68,5 +100,13 @@ def _numbered_months(text: str) -> str:
 
 
 def _sunday_as_zero(text: str) -> str:
-    """Cron also calls Sunday 7; Celery's crontab ends at 6."""
-    return re.sub(r"(?<![\d/])7(?!\d)(?!-)", "0", re.sub(r"(\w+)-7(?!\d|/)", r"\1-6,0", text))
+    """Cron also calls Sunday 7; Celery's crontab ends at 6, and goes on with 0 where a range ends before its begin."""
+    return ",".join(_part_without_seven(part) for part in text.split(","))
+
+
+def _part_without_seven(part: str) -> str:
+    range_, slash, step = part.partition("/")
+    first, dash, last = range_.partition("-")
+    if dash and last == "7" and (first == "0" or first.startswith("sun")):
+        last = "6"  # the whole week; the other end of it is no day more
+    return ("0" if first == "7" else first) + dash + ("0" if last == "7" else last) + slash + step

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import time
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Optional, cast
 
-from . import claims, ticks
+from . import beat_schedule, claims, ticks
+from .beat_database import KeepsRows
 from .beat_dispatch import AWAY_SLEEP, Dispatch
+from .beat_file import KeepsFile
+from .beat_redbeat import KeepsLock
 from .beat_state import BeatState
 from .claim_journal import beside
 from .failures import StartError
@@ -18,8 +19,12 @@ from .probe_server import ProbeServer
 
 logger = logging.getLogger("celery.beat")
 
-_CORRUPT_SUFFIXES = ("", ".db", ".dat", ".bak", ".dir")
-"""Files of Python's dbm modules, as in celery.beat.PersistentScheduler.known_suffixes."""
+_ADAPTED = (
+    ("celery.beat.PersistentScheduler", KeepsFile),
+    ("django_celery_beat.schedulers.DatabaseScheduler", KeepsRows),
+    ("redbeat.schedulers.RedBeatScheduler", KeepsLock),
+)
+"""What comes before a scheduler class of that name, and before what is derived from it."""
 
 
 class NotSent:
@@ -43,23 +48,16 @@ def resolve(name: str) -> Any:
 
 
 def build(base: Any, state: BeatState) -> Any:
-    """A subclass of ``base`` (any subclass of celery.beat.Scheduler)."""
-
-    class OperatorScheduler(_Claiming, base):  # type: ignore[misc]
-        """The user's scheduler, which claims each tick before it sends it and keeps an unreadable schedule file."""
-
-        _operator_state = state
-
-        def _destroy_open_corrupted_schedule(self, error: Any) -> Any:
-            _set_aside(self.schedule_filename, error)
-            return super()._destroy_open_corrupted_schedule(error)
-
-    OperatorScheduler.__name__ = OperatorScheduler.__qualname__ = "Operator" + base.__name__
-    return OperatorScheduler
+    """A subclass of ``base`` (any subclass of celery.beat.Scheduler). Raises StartError."""
+    ancestors = ["%s.%s" % (one.__module__, one.__name__) for one in base.__mro__]
+    adapted = [part for name, part in _ADAPTED if name in ancestors]
+    beat_schedule.check_stored(state.settings.beat.schedule, ancestors)
+    name = "Operator" + base.__name__
+    return type(name, (*adapted, _Claiming, base), {"_operator_state": state, "__doc__": _Claiming.__doc__})
 
 
 class _Claiming:
-    """Comes before the user's scheduler class; names of its own begin with _operator."""
+    """The user's scheduler, which claims each tick before it sends it; names of its own begin with _operator."""
 
     _operator_state: BeatState
     _operator_dispatch: Optional[Dispatch] = None
@@ -96,19 +94,19 @@ class _Claiming:
         if dispatch is None or tick is None:
             self._operator_state.dispatched += 1
             return parent.apply_async(entry, producer=producer, advance=advance, **kwargs)
-        if not dispatch.claim(tick):
-            if advance:
-                self.reserve(entry)
-            return NOT_SENT
-        return self._operator_publish(dispatch, tick, entry, producer=producer, advance=advance, **kwargs)
+        with dispatch.undisturbed:
+            if dispatch.claim(tick):
+                return self._operator_publish(dispatch, tick, entry, producer=producer, advance=advance, **kwargs)
+        if advance:
+            self.reserve(entry)
+        return NOT_SENT
 
     def _operator_publish(self, dispatch: Dispatch, tick: ticks.Tick, entry: Any, producer: Any, **kwargs: Any) -> Any:
-        from celery.beat import SchedulingError
-
         parent: Any = super()
         try:
             result = parent.apply_async(entry, producer=dispatch.producer or producer, **kwargs)
-        except SchedulingError:
+        except Exception:
+            # Celery's SchedulingError, and what a store of entries raises that is away (RedBeat's).
             dispatch.end_if_told()
             dispatch.not_published(tick)
             raise
@@ -132,12 +130,31 @@ def install(app: Any, state: BeatState, server: ProbeServer) -> Callable[[], Any
 
     @harmless
     def set_up(**_: Any) -> None:
-        state.set_up = time.monotonic()
-        server.serve()
+        state.begin()
 
+    state.on_begin = server.serve
     signals.beat_init.connect(set_up, weak=False)
+    _check_timezone(app, state.settings.beat.timezone)
     _expect_no_results(app)
     return lambda: build(resolve(state.settings.beat.scheduler or app.conf.beat_scheduler), state)
+
+
+def _check_timezone(app: Any, ours: Optional[str]) -> None:
+    """Celery would find out while it makes the scheduler, and name no setting. Raises StartError."""
+    from celery.utils.time import timezone as zones
+
+    zone = app.conf.timezone
+    if not isinstance(zone, str):
+        return
+    try:
+        zones.get_timezone(zone)
+    except (LookupError, ValueError, OSError) as error:
+        # LookupError is what zoneinfo raises for a zone that it does not find; ValueError and OSError for no name.
+        raise StartError(
+            "ConfigInvalid",
+            '%s: the image knows no time zone "%s"; write one like Europe/Berlin, or install tzdata'
+            % ("the setting timezone" if ours is None else "spec.beat.timezone", zone),
+        ) from error
 
 
 @harmless
@@ -152,9 +169,7 @@ def _expect_no_results(app: Any) -> None:
 
 
 def _claims(app: Any, state: BeatState) -> Any:
-    # Clusters of one name in two namespaces may share a broker, and are two beats with ticks of their own.
-    scope = ".".join(part for part in (os.environ.get("POD_NAMESPACE"), state.settings.cluster) if part)
-    own = claims.for_app(app, scope)
+    own = claims.for_app(app, state.scope)
     state.claims = own.kind
     if own.kind == "none":
         logger.warning("beat: this broker offers no claim; two beats at once would dispatch ticks twice")
@@ -162,13 +177,3 @@ def _claims(app: Any, state: BeatState) -> Any:
         # A retried publish can go out twice, and on a connection that has lost its claim.
         app.conf.task_publish_retry = False
     return own
-
-
-@harmless
-def _set_aside(path: str, error: Any) -> None:
-    """Keep the unreadable files for whoever wants to look; beat begins a schedule of its own."""
-    suffix = ".corrupt-%s" % datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    for known in _CORRUPT_SUFFIXES:
-        if os.path.exists(path + known):
-            os.replace(path + known, path + known + suffix)
-    logger.error("beat: the schedule file %s cannot be read (%r); moved to *%s and begun anew", path, error, suffix)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from . import PROTOCOL, guard, liveness
+from .beat_news import News
 from .broker_stack import stuck_in_broker
 from .environment import Settings
 from .versions import Installed
@@ -15,6 +16,10 @@ from .worker_state import now_text
 
 TICK_FILE_INTERVAL = 1.0
 """Seconds between two touches of the tick file at most."""
+
+
+def _nothing() -> Optional[str]:
+    return None
 
 
 class BeatState:
@@ -37,11 +42,23 @@ class BeatState:
         self.broker_away = False
         self.last_problem: Optional[str] = None
         self.refused: Optional[str] = None
+        self.store_problem: Optional[str] = None
+        self.awaits: Callable[[], Optional[str]] = _nothing
+        self.on_begin: Callable[[], object] = _nothing
         self.shutting_down = False
+        self.news = News(self.boot_id, settings.pod_uid)
+        # Clusters of one name in two namespaces may share a broker or a database, and are two beats.
+        self.scope = ".".join(part for part in (os.environ.get("POD_NAMESPACE"), settings.cluster) if part)
         self.effective: Mapping[str, Any] = {}
         self.warnings: List[str] = []
         self._tick_file = os.environ.get("CELERY_OPERATOR_TICK_FILE", "/tmp/celery-operator-tick")  # noqa: S108
         self._touched = 0.0
+
+    def begin(self) -> None:
+        """Beat has set its scheduler up: probes are answered from now on."""
+        if self.set_up is None:
+            self.set_up = time.monotonic()
+        self.on_begin()
 
     def ticked(self) -> None:
         """Stamp a pass of the scheduler, in memory and (once a second at most) on disk."""
@@ -65,7 +82,8 @@ class BeatState:
             set_up_age=0.0 if self.set_up is None else now - self.set_up,
             tick_age=age,
             max_interval=self.max_interval,
-            broker_away=self.broker_away,
+            broker_away=self.broker_away or self.store_problem is not None,
+            awaits=self.awaits(),
             refused=self.refused,
             stuck_in_broker=age is not None and age > liveness.BEAT_LIMIT and stuck_in_broker(),
             shutting_down=self.shutting_down,
@@ -100,7 +118,9 @@ class BeatState:
             "claims": self.claims,
             "connected": not self.broker_away,
             "lastProblem": self.last_problem,
+            "waitsFor": self.store_problem or self.awaits(),
             "shuttingDown": self.shutting_down,
+            "news": self.news.shown(),
             "effective": dict(self.effective),
             "warnings": self.warnings
             + ["runtime hook failed: %s (%s)" % item for item in sorted(guard.failed.items())],

@@ -40,9 +40,11 @@ class Tick:
 
 def name(entry: Any, now: datetime) -> Optional[Tick]:
     """The tick of ``entry`` (a celery.beat.ScheduleEntry) that is due at ``now`` (aware); None if it has no name."""
-    from celery.schedules import crontab, schedule
+    from celery.schedules import crontab, schedule, solar
 
     plan = entry.schedule
+    if isinstance(plan, solar):
+        return _solar(entry.name, plan, now, entry.last_run_at)
     if isinstance(plan, crontab):
         minute = scheduled_minute(plan, now.astimezone(_zone(plan)))
         if minute is None:
@@ -51,7 +53,7 @@ def name(entry: Any, now: datetime) -> Optional[Tick]:
     seconds = _interval(plan) if isinstance(plan, schedule) else 0.0
     if seconds > 0:
         return Tick(entry.name, "i%g" % seconds, int(now.timestamp() // seconds), _life(seconds))
-    return _by_due_time(entry)
+    return _by_due_time(entry, now)
 
 
 def _interval(plan: Any) -> float:
@@ -103,11 +105,55 @@ def _crontab_period(plan: Any, minute: datetime) -> float:
     return float(((start + delta) - start).total_seconds())
 
 
-def _by_due_time(entry: Any) -> Optional[Tick]:
-    """Other schedules (solar, clocked): the minute in which the schedule says the entry was due."""
+_DAY = 86400
+
+_MORNING, _EVENING = 6 * 3600, -6 * 3600
+"""Seconds that put the border between two days at 18:00 of the place's own time for what the sun does in the morning,
+and at 06:00 for the evening: at no latitude does it happen then. ephem is right to a tenth of a second, so that two
+beats may find two minutes for one sunrise, but never two days."""
+
+
+def _solar(entry: str, plan: Any, now: datetime, last_run: Optional[datetime]) -> Optional[Tick]:
+    """The day of the latest event at or before ``now``, by the sun's time at the place."""
+    event = _latest_event(plan, now, last_run)
+    if event is None:
+        return None
+    half = 0 if plan.event == "solar_noon" else _EVENING if plan.event.startswith(("sunset", "dusk")) else _MORNING
+    local = event.timestamp() + float(plan.lon) * 240 + half
+    return Tick(entry, "s", int(local // _DAY), 3 * _DAY)
+
+
+def _latest_event(plan: Any, now: datetime, last_run: Optional[datetime]) -> Optional[datetime]:
+    """From the day before on, as every beat looks from there; from the last run only where no event is that new."""
+    found = None
+    for start in (now - timedelta(days=1, hours=1), last_run):
+        event = None if start is None else _due(plan, start, now)
+        while event is not None and event <= now and event != found:
+            found, event = event, _due(plan, event + timedelta(minutes=1), now)
+        if found is not None:
+            return found
+    return None
+
+
+def _due(plan: Any, last_run: datetime, now: datetime) -> datetime:
+    """When the schedule says that an entry is due which ran last at ``last_run``.
+
+    Schedules say how long that is from a now of their own, which must be ours.
+    """
+    former = plan.nowfun
+    plan.nowfun = lambda: now
     try:
-        due = entry.last_run_at + entry.schedule.remaining_estimate(entry.last_run_at)
-        return Tick(entry.name, "d", int(due.timestamp() // 60), 86400)
+        wait: timedelta = plan.remaining_estimate(last_run)
+        return now + wait
+    finally:
+        plan.nowfun = former
+
+
+def _by_due_time(entry: Any, now: datetime) -> Optional[Tick]:
+    """Other schedules (clocked, rrule): the minute in which the schedule says the entry was due."""
+    try:
+        due = _due(entry.schedule, entry.last_run_at, now)
+        return Tick(entry.name, "d", round(due.timestamp() / 60), _DAY)
     except (AttributeError, TypeError, ValueError, NotImplementedError):
         return None
 

@@ -113,29 +113,15 @@ def test_a_crontab_fires_at_its_minute_once(any_broker: str, make_pod: PodMaker,
     wait_until(lambda: sum(pod.status()["claimedElsewhere"] for pod in pods) >= 2, timeout=10.0, what="two refusals")
 
 
-@pytest.mark.parametrize("scheduler", ["celery.beat:Scheduler", "redbeat.RedBeatScheduler"])
-def test_other_schedulers(scheduler: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
+def test_a_scheduler_without_a_store(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
     make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
-    settings = beat_settings(every(1.0), scheduler=scheduler)
-    settings["config"] = {"beat_max_loop_interval": 1, "redbeat_redis_url": empty_broker.url(3)}
+    settings = beat_settings(every(1.0), scheduler="celery.beat:Scheduler")
+    settings["config"] = {"beat_max_loop_interval": 1}
     pod = make_pod(broker=empty_broker.url(), component="beat", settings=settings).start()
     wait_for_entries(ledger, "ours", 2, timeout=20.0)
     assert pod.status()["claims"] == "redis"
     assert pod.status()["dispatched"] >= 2
     assert PASSWORD not in pod.output()
-
-
-def test_a_corrupt_schedule_file_is_set_aside(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
-    make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
-    pod = make_pod(broker=empty_broker.url(), component="beat", settings=beat_settings(every(1.0)))
-    pod.folder.mkdir(parents=True)
-    for suffix in ("", ".db", ".dir", ".dat"):
-        (pod.folder / f"schedule{suffix}").write_bytes(b"\x00no database\xff" * 20)
-    pod.start()
-    wait_for_entries(ledger, "ours", 1)
-    kept = [path for path in pod.folder.iterdir() if ".corrupt-" in path.name]
-    assert kept, "the unreadable files were thrown away"
-    assert "begun anew" in pod.output()
 
 
 def test_a_crash_between_claim_and_publish_is_reported(make_pod: PodMaker, empty_broker: RedisServer) -> None:
@@ -145,6 +131,7 @@ def test_a_crash_between_claim_and_publish_is_reported(make_pod: PodMaker, empty
     pod.start().wait_for("/readyz")
     assert pod.status()["missed"] == 1
     assert "ours i3600-1" in pod.status()["lastMissed"]
+    assert [news["reason"] for news in pod.status()["news"]] == ["TickMissed"]
     assert "missed tick" in pod.output()
 
 

@@ -1,0 +1,12 @@
+"""Django for the application ``timed``, whose database is the file TIMED_DATABASE."""
+
+from __future__ import annotations
+
+import os
+
+SECRET_KEY = "timed"
+INSTALLED_APPS = ["django_celery_beat"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["TIMED_DATABASE"]}}
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
