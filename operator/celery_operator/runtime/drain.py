@@ -16,7 +16,7 @@ import logging
 from time import monotonic
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
-from . import holdings, task_requests
+from . import holdings, sqs_polls, task_requests
 from .guard import harmless
 from .originals import allocate_lock
 from .probe_server import is_authorized
@@ -82,6 +82,7 @@ class Drain:
         self._unknown: Callable[[], int] = lambda: 0
         self._consumer: Optional[Any] = None
         self._tasks: Optional[Any] = None
+        self._polls: Optional[sqs_polls.Polls] = None
         self._withheld = False
         self._timer: Optional[Any] = None
 
@@ -130,6 +131,7 @@ class Drain:
                 original(*args, **kwargs)
 
         self._consumer, self._tasks = consumer, tasks
+        self._polls = sqs_polls.watched(tasks.channel)
         tasks.consume = consume
         if consumer.hub is None:
             self._turn_sooner(consumer.connection)
@@ -173,7 +175,7 @@ class Drain:
         if consumer is None or tasks is None or not self._withheld or self._lease.read()[1]:
             # Nothing new can have come since it was found settled.
             return
-        self._lease.settle(_takes_nothing(consumer, tasks) and self._has_nothing(consumer))
+        self._lease.settle(_takes_nothing(consumer, tasks, self._polls) and self._has_nothing(consumer))
 
     def _hold(self, consumer: Any) -> None:
         tasks: Any = self._tasks
@@ -302,12 +304,14 @@ def _wish(body: bytes) -> Optional[Tuple[str, float]]:
     return (boot_id, float(seconds)) if 0 <= seconds < float("inf") else None
 
 
-def _takes_nothing(consumer: Any, tasks: Any) -> bool:
+def _takes_nothing(consumer: Any, tasks: Any, polls: Optional[sqs_polls.Polls]) -> bool:
     """Whether no delivery can be on its way. Never of a transport that this module does not know."""
     if tasks._active_tags:
         return False
     if hasattr(tasks.channel, "_brpop_read"):
         return not tasks.channel._in_poll
+    if polls is not None:
+        return polls.quiet
     return bool(consumer.connection.transport.driver_type == "amqp")
 
 
