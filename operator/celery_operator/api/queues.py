@@ -49,8 +49,9 @@ class Queue(ApiModel):
     exchange: ExchangeName | None = None
     """The exchange that the queue is bound to; one of the queue's name when absent."""
     exchange_type: Literal["direct", "topic", "fanout", "headers"] | None = None
-    """Type of the exchange. When absent: direct, and topic for a quorum queue, because Celery delays tasks of quorum
-    queues in the broker, which direct exchanges cannot."""
+    """Type of the exchange. When absent: that of RabbitMQ's own exchanges such as amq.topic; direct for others, and
+    topic for a quorum queue, because Celery delays tasks of quorum queues in the broker, which direct exchanges
+    cannot."""
     routing_key: RoutingKey | None = None
     """The key by which the queue is bound to the exchange and tasks are sent; the queue's name when absent."""
     type: Literal["classic", "quorum"] | None = None

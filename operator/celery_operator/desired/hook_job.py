@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from celery_operator.api import GROUP
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
 from celery_operator.api.hooks import BeforeRollout
+from celery_operator.api.overrides import Overrides
 from celery_operator.api.probes import Probes
 from celery_operator.api.scalars import seconds
 from celery_operator.desired import celery_command, launch_settings, names, pod
@@ -34,6 +35,20 @@ def content_hash(spec: CeleryClusterSpec, hook: BeforeRollout) -> str:
     return digest([spec.image, spec.config or {}, hook.command])
 
 
+def pod_security(spec: CeleryClusterSpec) -> Literal["Compatible", "Restricted"] | None:
+    """The cluster's podSecurity; where it says none, what all worker groups and beat say alike.
+
+    A namespace that takes nothing but their restricted pods would refuse the hook's otherwise. Where the cluster's
+    securityContext asks for root, the hook is the one that it is for.
+    """
+    context = spec.security_context
+    asks_for_root = context is not None and (context.run_as_user == 0 or context.run_as_non_root is False)
+    if spec.pod_security is not None or asks_for_root:
+        return spec.pod_security
+    asked = {each.pod_security for each in (*spec.workers, *([spec.beat] if spec.beat is not None else []))}
+    return asked.pop() if len(asked) == 1 else None
+
+
 def build(cluster: CeleryCluster, hook: BeforeRollout, surroundings: Surroundings) -> dict[str, Any]:
     """The Job, to be created once: its template cannot be changed. Raises MergeError (see pod.template).
 
@@ -48,6 +63,7 @@ def build(cluster: CeleryCluster, hook: BeforeRollout, surroundings: Surrounding
         settings=launch_settings.hook(cluster),
         resources=hook.resources,
         pod_template=None,
+        overrides=Overrides(pod_security=pod_security(cluster.spec)),
         grace_seconds=_GRACE_SECONDS,
         probes=Probes(disabled=True),
         restart_policy="Never",

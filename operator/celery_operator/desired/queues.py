@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryClusterSpec
+from celery_operator.api.connection import AMQP_SCHEMES
 from celery_operator.api.queues import Queue
+from celery_operator.desired import connections
 
 QUORUM: Final = "quorum"
 TYPE: Final = "x-queue-type"
@@ -22,9 +25,43 @@ OWNED_ARGUMENTS: Final = {
 """RabbitMQ's arguments of a queue that have a field, and that field."""
 
 
+RESERVED: Final = "amq."
+"""How the names begin that RabbitMQ lets nobody declare."""
+PREDEFINED_EXCHANGES: Final = {
+    "amq.direct": "direct",
+    "amq.fanout": "fanout",
+    "amq.headers": "headers",
+    "amq.match": "headers",
+    "amq.topic": "topic",
+}
+"""The exchanges that every RabbitMQ has, and their types (AMQP 0-9-1, 3.1.3). kombu declares none of them."""
+
+
 def declared(spec: CeleryClusterSpec) -> list[dict[str, Any]]:
     """The queues as the runtime reads them: name, exchange, exchangeType, routingKey and RabbitMQ's arguments."""
     return [_declaration(queue) for queue in spec.queues or []]
+
+
+def compared(entries: Sequence[Mapping[str, Any]], max_priority: Any = None) -> list[dict[str, Any]]:
+    """What RabbitMQ compares of `entries` (as `declared` gives them) when a worker declares them.
+
+    ``max_priority``: the value of Celery's setting `task_queue_max_priority`, which Celery gives every queue that has
+    none (celery/app/amqp.py, Queues).
+    """
+    priority = {} if max_priority is None else {MAX_PRIORITY: max_priority}
+    return [
+        {
+            **{name: entry[name] for name in ("name", "exchange", "exchangeType")},
+            "arguments": {**priority, **entry["arguments"]},
+        }
+        for entry in entries
+    ]
+
+
+def comparable(spec: CeleryClusterSpec) -> bool:
+    """Whether there is something that a RabbitMQ may refuse. A URL in a Secret may lead to one."""
+    scheme = connections.broker(spec).scheme
+    return bool(spec.queues) and spec.broker.redis is None and (scheme in AMQP_SCHEMES or not scheme)
 
 
 def names(spec: CeleryClusterSpec) -> tuple[str, ...]:
@@ -39,8 +76,9 @@ def exchange(queue: Queue) -> tuple[str, str]:
     nothing but the name agrees with it. Delayed delivery by native means needs a topic exchange
     (celery/worker/consumer/delayed_delivery.py).
     """
-    default = "topic" if queue.type == QUORUM else "direct"
-    return queue.exchange or queue.name, queue.exchange_type or default
+    name = queue.exchange or queue.name
+    default = PREDEFINED_EXCHANGES.get(name) or ("topic" if queue.type == QUORUM else "direct")
+    return name, queue.exchange_type or default
 
 
 def _declaration(queue: Queue) -> dict[str, Any]:

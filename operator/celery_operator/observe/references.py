@@ -247,6 +247,8 @@ def _of_connection(connection: connections.Connection | None, path: str) -> Iter
     if connection.tls is not None:
         for _, field, ref in tls_files.keys(connection.tls):
             yield _secret_key(ref, f"{path}.tls.{field}")
+    for _, field, ref in connections.access_key(connection):
+        yield _secret_key(ref, f"{path}.sqs.credentialsFrom.{field}")
     yield from _of_settings(connection.secret_options, f"{path}.transportOptionsFrom")
 
 

@@ -19,8 +19,8 @@ from tests.integration.pipeline.conftest import World, condition
 from tests.integration.waiting import eventually
 
 CONDITIONS = {
-    *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive"),
-    *("FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
+    *("Ready", "SpecValid", "BrokerReachable", "QueuesMatch", "WorkersAvailable", "BeatRunning"),
+    *("AutoscalingActive", "FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
 }
 
 

@@ -123,3 +123,18 @@ def test_its_name_fits_the_longest_cluster() -> None:
 
 def test_it_notes_the_generation_that_it_was_made_for() -> None:
     assert job()["metadata"]["annotations"] == {"celery-operator.dev/generation": "3"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "restricted"),
+    [
+        ({}, False),
+        ({"podSecurity": "Restricted"}, True),
+        ({"podSecurity": "Compatible", "workers": [{"name": "web", "podSecurity": "Restricted"}]}, False),
+        ({"workers": [{"name": "web", "podSecurity": "Restricted"}], "beat": {"podSecurity": "Restricted"}}, True),
+        ({"workers": [{"name": "web", "podSecurity": "Restricted"}], "beat": {}}, False),
+        ({"workers": [{"name": "web", "podSecurity": "Restricted"}], "securityContext": {"runAsUser": 0}}, False),
+    ],
+)
+def test_it_is_confined_as_all_the_others_are(spec: Json, restricted: bool) -> None:
+    assert (violations(job(spec)["spec"]["template"]["spec"]) == []) is restricted

@@ -32,6 +32,8 @@ def test_a_name_alone_declares_what_celery_would() -> None:
     [
         ({"exchange": "x"}, {"exchange": "x"}),
         ({"exchangeType": "fanout"}, {"exchangeType": "fanout"}),
+        ({"exchange": "amq.topic"}, {"exchange": "amq.topic", "exchangeType": "topic"}),
+        ({"exchange": "amq.match"}, {"exchange": "amq.match", "exchangeType": "headers"}),
         ({"routingKey": "a.#"}, {"routingKey": "a.#"}),
         ({"type": "quorum"}, {"exchangeType": "topic", "arguments": {"x-queue-type": "quorum"}}),
         ({"type": "quorum", "exchangeType": "direct"}, {"arguments": {"x-queue-type": "quorum"}}),

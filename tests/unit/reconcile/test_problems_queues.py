@@ -45,6 +45,36 @@ def test_one_exchange_cannot_be_of_two_types(first: Json, second: Json, said: bo
         assert "give both the same exchangeType" in found[0]
 
 
+RABBIT: Json = {"broker": {"url": "amqp://r"}}
+
+
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [
+        ({"name": "q", "exchange": "amq.topic"}, None),
+        ({"name": "q", "exchange": "amq.match", "exchangeType": "headers"}, None),
+        ({"name": "q", "exchange": "amq.direct", "type": "quorum"}, None),
+        (
+            {"name": "q", "exchange": "amq.topic", "exchangeType": "direct"},
+            "spec.queues[q].exchangeType: RabbitMQ's own exchange 'amq.topic' is of type topic; remove exchangeType",
+        ),
+        (
+            {"name": "q", "exchange": "amq.mine"},
+            "spec.queues[q].exchange: RabbitMQ has no exchange 'amq.mine' and lets nobody make it; choose one of",
+        ),
+        (
+            {"name": "amq.q"},
+            "spec.queues[amq.q].name: RabbitMQ lets nobody make queues whose names begin with amq.; choose another",
+        ),
+    ],
+)
+def test_names_that_rabbitmq_keeps_for_itself(queue: Json, said: str | None) -> None:
+    assert problems.find(cluster({"queues": [queue]})) == (), "Redis takes any name"
+    found = problems.find(cluster({**RABBIT, "queues": [queue]}))
+    assert len(found) == (said is not None)
+    assert said is None or found[0].startswith(said)
+
+
 @pytest.mark.parametrize("name", ["task_queues", "CELERY_QUEUES", "task.queues", "CELERY_TASK_QUEUES"])
 def test_the_setting_has_a_field(name: str) -> None:
     (said,) = problems.find(cluster({"config": {name: {}}}))

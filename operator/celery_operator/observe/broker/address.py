@@ -30,6 +30,14 @@ _UNREADABLE: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """An account of AWS."""
+
+    id: str = field(repr=False)
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
     """All that leads to one broker's queues. Equal addresses share one connection, so every part counts."""
 
@@ -43,6 +51,8 @@ class BrokerAddress:
     """``event_exchange`` of Celery, where heartbeats go."""
     certificates: Certificates | None = None
     """For TLS; None where the URL alone says how."""
+    access_key: AccessKey | None = None
+    """For Amazon SQS; it counts before the account that the URL names."""
     problem: Problem | None = None
     """Why there is no URL, although everything is there that the spec names."""
 
@@ -58,6 +68,7 @@ async def resolve(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress |
             options=json.dumps(await _options(secrets, cluster, connection.secret_options), sort_keys=True),
             event_exchange=str(config.get(_EXCHANGE_SETTING) or _DEFAULT_EXCHANGE),
             certificates=await _certificates(secrets, connection.tls),
+            access_key=await _access_key(secrets, connection),
         )
     except _MissingError:
         return None
@@ -163,6 +174,13 @@ async def _certificates(secrets: _Secrets, tls: Tls | None) -> Certificates | No
     return Certificates(
         ca=found.get(tls_files.CA), certificate=found.get(tls_files.CERTIFICATE), key=found.get(tls_files.KEY)
     )
+
+
+async def _access_key(secrets: _Secrets, connection: connections.Connection) -> AccessKey | None:
+    found = {name: await secrets.text(reference) for name, _, reference in connections.access_key(connection)}
+    if not found:
+        return None
+    return AccessKey(id=found[connections.ACCESS_KEY_ID], secret=found[connections.SECRET_ACCESS_KEY])
 
 
 def from_namespace(url: str, namespace: str) -> str:

@@ -27,6 +27,8 @@ class Depth:
     """Those of ``ready`` whose ETA has not come; None where the broker does not show it."""
     next_eta: float | None = None
     """The first of these ETAs, in seconds since the epoch."""
+    hides_eta: bool = False
+    """Whether more of ``ready`` may have an ETA than the broker shows; always so where ``future_eta`` is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

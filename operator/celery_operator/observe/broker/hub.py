@@ -17,6 +17,7 @@ from celery_operator.observe.broker.rabbitmq_reader import RabbitReader
 from celery_operator.observe.broker.reader import DepthReader, HeartbeatSource
 from celery_operator.observe.broker.redis_heartbeats import RedisHeartbeats
 from celery_operator.observe.broker.redis_reader import RedisReader
+from celery_operator.observe.broker.sqs_reader import SqsReader, SqsSilence
 from celery_operator.observe.broker.traces import trace_of
 from celery_operator.observe.key import ClusterKey
 
@@ -65,6 +66,7 @@ class Transport:
 
 _REDIS: Final = Transport(reader=RedisReader, heartbeats=RedisHeartbeats)
 _RABBITMQ: Final = Transport(reader=RabbitReader, heartbeats=RabbitHeartbeats)
+_SQS: Final = Transport(reader=SqsReader, heartbeats=SqsSilence)
 TRANSPORTS: Final[Mapping[str, Transport]] = {
     "redis": _REDIS,
     "rediss": _REDIS,
@@ -72,6 +74,7 @@ TRANSPORTS: Final[Mapping[str, Transport]] = {
     "amqp": _RABBITMQ,
     "amqps": _RABBITMQ,
     "pyamqp": _RABBITMQ,
+    "sqs": _SQS,
 }
 """By the URL's scheme."""
 

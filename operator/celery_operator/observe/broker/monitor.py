@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from celery_operator.observe.broker import amqp, redis
+from celery_operator.observe.broker import amqp, redis, sqs
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Reading
 from celery_operator.observe.broker.reachability import (
@@ -47,6 +47,7 @@ PINGS: Final[Mapping[str, Ping]] = {
     "amqp": amqp.ping,
     "amqps": amqp.ping,
     "pyamqp": amqp.ping,
+    "sqs": sqs.ping,
 }
 """By URL scheme: the only transports that the operator itself opens."""
 

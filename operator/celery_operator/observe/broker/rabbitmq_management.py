@@ -8,7 +8,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
@@ -53,7 +53,7 @@ class RabbitManagement:
         self._address: URL | None = None
         self._headers: Mapping[str, str] = {}
         try:
-            self._address, self._headers = _request_of(management_url, broker_url)
+            self._address, self._headers = request_of(management_url, broker_url, "queues", _COLUMNS)
         except ValueError:
             self._problem = Problem(
                 reason="ManagementAddressInvalid",
@@ -105,12 +105,7 @@ class RabbitManagement:
         async with self._open().get(address, headers=self._headers, allow_redirects=False, ssl=self._tls) as response:
             if response.status != 200:
                 raise _RefusedError(_refusal(response.status))
-            data = bytearray()
-            async for chunk in response.content.iter_chunked(65536):
-                data += chunk
-                if len(data) > _SIZE_LIMIT:
-                    raise ValueError("too long")
-        return dict(_figures(json.loads(data)))
+            return dict(_figures(await document_of(response)))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -124,16 +119,30 @@ class _RefusedError(Exception):
         self.problem = problem
 
 
-def _request_of(management_url: str, broker_url: str) -> tuple[URL, Mapping[str, str]]:
-    """The address to GET, without the account, and the header with it. Raises ValueError."""
+async def document_of(response: aiohttp.ClientResponse) -> Any:
+    """The JSON of an answer. Raises ValueError for one that is too long or is none."""
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(65536):
+        data += chunk
+        if len(data) > _SIZE_LIMIT:
+            raise ValueError("too long")
+    return json.loads(data)
+
+
+def request_of(
+    management_url: str, broker_url: str, path: Literal["queues", "exchanges"], columns: str, name: str | None = None
+) -> tuple[URL, Mapping[str, str]]:
+    """The address to GET, without the account, and the header with it; `name`: of one object. Raises ValueError."""
     parts, broker = urlsplit(management_url), urlsplit(broker_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not a URL of HTTP")
     account = parts if parts.username else broker
     user, password = unquote(account.username or "guest"), unquote(account.password or "guest")
-    path = f"{parts.path.rstrip('/').removesuffix('/api')}/api/queues/{quote(virtual_host(broker_url), safe='')}"
+    names = (virtual_host(broker_url), *(() if name is None else (name,)))
+    below = "/".join(quote(each, safe="") for each in names)
+    whole = f"{parts.path.rstrip('/').removesuffix('/api')}/api/{path}/{below}"
     host = parts.netloc.rpartition("@")[2]
-    address = urlunsplit((parts.scheme, host, path, f"columns={_COLUMNS}", ""))
+    address = urlunsplit((parts.scheme, host, whole, f"columns={columns}", ""))
     # Encoded as it is: the name of a virtual host is often a slash.
     account_header = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
     return URL(address, encoded=True), {"Authorization": account_header}

@@ -21,7 +21,7 @@ class Reachability:
 UNKNOWN: Final = Reachability(reachable=None, reason="NotYetChecked", message="the broker has not been asked yet")
 AUTHENTICATION_FAILED: Final = "AuthenticationFailed"
 """The reason when the broker refuses the credentials."""
-_ANSWERS: Final = ("PermissionDenied", "ReadingRefused")
+_ANSWERS: Final = ("PermissionDenied", "ReadingRefused", "QueueAbsent", "QueueNameInvalid", "Throttled")
 """Problems of readings with which a broker has answered."""
 REACHABLE: Final = Reachability(reachable=True, reason="Answered", message="the broker answers")
 
@@ -30,12 +30,14 @@ def unreachable(problem: Problem) -> Reachability:
     """The outcome of a ping that told why it failed; whoever refuses a command has answered."""
     if problem.reason in _ANSWERS:
         return REACHABLE
-    reachable = None if problem.reason == TRANSPORT_NOT_SUPPORTED else False
+    reachable = None if problem.reason in _NEVER_ASKED else False
     return Reachability(reachable=reachable, reason=problem.reason, message=problem.message)
 
 
 TRANSPORT_NOT_SUPPORTED: Final = "TransportNotSupported"
 """The reason where the operator does not speak with brokers of this type."""
+_NEVER_ASKED: Final = (TRANSPORT_NOT_SUPPORTED, "CredentialsMissing", "RegionMissing")
+"""Problems that are the operator's alone: workers may have what it lacks."""
 
 
 def told_by(reading: Reading) -> Reachability:

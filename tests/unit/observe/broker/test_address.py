@@ -15,7 +15,7 @@ from celery_operator.desired import connections
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.objects import Manifest, ObjectRef
 from celery_operator.observe.broker import address
-from celery_operator.observe.broker.address import BrokerAddress
+from celery_operator.observe.broker.address import AccessKey, BrokerAddress
 from celery_operator.observe.broker.certificates import Certificates
 from celery_operator.observe.broker.composed import BindingError, url_of, url_of_binding
 from celery_operator.runtime import addresses
@@ -49,6 +49,7 @@ def resolved(broker: Json, secrets: dict[str, dict[str, str]]) -> BrokerAddress 
 
 PARTS = {"scheme": "redis", "host": "redis", "port": 6379, "database": 2}
 ACCOUNT = {"usernameFrom": key("s", "user"), "passwordFrom": key("s", "password")}
+ACCESS_KEY = {"accessKeyIdFrom": key("s", "user"), "secretAccessKeyFrom": key("s", "password")}
 SECRET = {"s": {"user": "me", "password": "p@ss:w/0%rd#1?\n", "ca": "CA", "crt": "CRT", "key": "KEY", "word": "x"}}
 
 
@@ -96,10 +97,18 @@ def test_certificates_and_options_come_from_secrets_and_are_not_shown() -> None:
         {"serviceBinding": {"name": "s"}},
         {"url": "rediss://r", "tls": {"caFrom": key("s", "none")}},
         {"url": "sentinel://r", "transportOptionsFrom": [{"name": "a", **key("none", "a")}]},
+        {"url": "sqs://", "sqs": {"credentialsFrom": {**ACCESS_KEY, "accessKeyIdFrom": key("s", "none")}}},
     ],
 )
 def test_there_is_no_address_while_something_of_it_is_missing(broker: Json) -> None:
     assert resolved(broker, SECRET) is None
+
+
+def test_the_access_key_for_sqs_comes_from_its_secrets() -> None:
+    found = resolved({"url": "sqs://elastic:9324", "sqs": {"credentialsFrom": ACCESS_KEY}}, SECRET)
+    assert found is not None
+    assert found.url == "sqs://elastic.team.svc:9324"
+    assert found.access_key == AccessKey(id="me", secret="p@ss:w/0%rd#1?")
 
 
 def test_a_binding_that_leads_nowhere_is_a_problem_without_its_values() -> None:

@@ -177,7 +177,8 @@ def test_a_ping_that_does_not_hear_of_the_end_is_the_last(end: str) -> None:
     [
         (None, None, "AddressUnknown"),
         (NOWHERE, False, "BindingInvalid"),
-        (BrokerAddress(url="sqs://"), None, "TransportNotSupported"),
+        (BrokerAddress(url="filesystem://"), None, "TransportNotSupported"),
+        (BrokerAddress(url="sqs://"), None, "CredentialsMissing"),
         (BrokerAddress(url="redis://a;redis://b"), None, "TransportNotSupported"),
         (BrokerAddress(url="sentinel://a;sentinel://b"), False, "InvalidAddress"),
     ],
