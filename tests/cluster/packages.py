@@ -37,7 +37,12 @@ SERVERS: dict[str, str] = {
 }
 """What the integration tests start as processes of their own, in the same form."""
 
-_SERVICES = {"containerd": "containerd", "redis-server": "redis-server", "rabbitmq-server": "rabbitmq-server"}
+_SERVICES = {
+    "containerd": "containerd",
+    "prometheus": "prometheus",
+    "rabbitmq-server": "rabbitmq-server",
+    "redis-server": "redis-server",
+}
 """Services that come with packages; ours are processes with folders and ports of their own."""
 
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.flower import Flower
 from celery_operator.api.monitoring import Monitor, Monitoring
 from celery_operator.api.scalars import seconds
 from celery_operator.desired import flower, names
-from celery_operator.desired.metadata import child_metadata, selector
+from celery_operator.desired.metadata import CLUSTER_LABEL, child_metadata, selector
 
-_API_VERSION = "monitoring.coreos.com/v1"
+_API_VERSION: Final = "monitoring.coreos.com/v1"
+_CLUSTER: Final = {
+    "action": "replace",
+    "sourceLabels": [f"__meta_kubernetes_pod_label_{re.sub('[^a-zA-Z0-9_]', '_', CLUSTER_LABEL)}"],
+    "targetLabel": "cluster",
+}
+"""Flower's samples get the label that the operator's have: a PodMonitor and a ServiceMonitor alike, so that queries fit
+both. `action` is written out, because the CRD has a default for it."""
 
 
 def build(cluster: CeleryCluster, monitoring: Monitoring, settings: Flower) -> Iterator[dict[str, Any]]:
@@ -42,7 +50,8 @@ def _metadata(cluster: CeleryCluster, monitor: Monitor) -> dict[str, Any]:
 
 
 def _endpoint(settings: Flower, monitor: Monitor) -> dict[str, Any]:
-    out: dict[str, Any] = {"port": flower.PORT_NAME, "path": flower.path(settings, "metrics")}
+    path = flower.path(settings, "metrics")
+    out: dict[str, Any] = {"port": flower.PORT_NAME, "path": path, "relabelings": [{**_CLUSTER}]}
     if monitor.interval is not None:
         # Prometheus knows no fractions, no microseconds, and no 90s30m.
         out["interval"] = f"{math.ceil(seconds(monitor.interval))}s"

@@ -10,6 +10,11 @@ from celery_operator.desired import children
 from tests.unit.desired.clusters import SURROUNDINGS, cluster
 
 SELECTOR = {"celery-operator.dev/cluster": "shop", "app.kubernetes.io/component": "flower"}
+CLUSTER = {
+    "action": "replace",
+    "sourceLabels": ["__meta_kubernetes_pod_label_celery_operator_dev_cluster"],
+    "targetLabel": "cluster",
+}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,7 @@ def test_a_monitor(field: str, kind: str, endpoints: str) -> None:
     assert found["metadata"]["labels"]["release"] == "prometheus"
     assert found["spec"] == {
         "selector": {"matchLabels": SELECTOR},
-        endpoints: [{"port": "http", "path": "/flower/metrics", "interval": "15s"}],
+        endpoints: [{"port": "http", "path": "/flower/metrics", "interval": "15s", "relabelings": [CLUSTER]}],
     }
     service = next(each for each in manifests if each["kind"] == "Service")
     assert SELECTOR.items() <= service["metadata"]["labels"].items()
