@@ -31,8 +31,8 @@ def kubeconfig() -> Path:
     established = "jsonpath={.status.conditions[?(@.type=='Established')].status}"
 
     def served() -> bool:
-        # `kubectl wait` fails on a CRD that has no status yet.
-        return kubectl("get", "crd/celeryclusters.celery-operator.dev", "-o", established) == "True"
+        # `kubectl wait` and `kubectl get` fail on a CRD that has no status yet.
+        return kubectl.run("get", "crd/celeryclusters.celery-operator.dev", "-o", established).stdout == "True"
 
     wait_until(served, timeout=30.0, interval=0.2, what="the CRD is established")
     return path

@@ -80,6 +80,7 @@ PARTS: Final = (
     Part(name="autoscaling-pods", paths=("tests/e2e/autoscaling",), keyword="not bursts", minutes=23, images=True),
     Part(name="autoscaling-bursts", paths=("tests/e2e/autoscaling",), keyword="bursts", minutes=36, images=True),
     Part(name="external-scaling", paths=("tests/e2e/external_scaling",), minutes=9, images=True),
+    Part(name="random-specs", paths=("tests/integration/crd/test_random_specs.py",), minutes=5),
     # The last one, since whoever comes after it has to make a cluster anew.
     Part(name="cluster", paths=("tests/cluster/tests",), minutes=9, without_local_cluster=True),
 )

@@ -18,6 +18,7 @@ CountOrPercent = Annotated[
             ("pattern", r"^(100|[1-9]?[0-9])%$"),
             ("maxLength", 4),
             ("minimum", 0),
+            ("maximum", 100000),
         )
     ),
 ]

@@ -46,7 +46,7 @@ class Toleration(ApiModel):
 class TopologySpreadConstraint(ApiModel):
     """How evenly pods are spread over nodes, zones or other domains."""
 
-    max_skew: Annotated[int, Field(ge=1)]
+    max_skew: Annotated[int, Field(ge=1, le=100000)]
     """How many pods one domain may have more than another."""
     topology_key: LabelKey
     """Label of nodes that tells the domains apart, for example topology.kubernetes.io/zone."""
@@ -56,7 +56,7 @@ class TopologySpreadConstraint(ApiModel):
     """The pods that count, by matchLabels and matchExpressions; those of the same worker group when absent."""
     match_label_keys: Annotated[list[LabelKey], Field(max_length=16), LIST_SET] | None = None
     """Labels in which counted pods are equal to the new one; when labelSelector is absent too, that of the revision."""
-    min_domains: Annotated[int, Field(ge=1)] | None = None
+    min_domains: Annotated[int, Field(ge=1, le=100000)] | None = None
     """The fewest domains that there have to be; for DoNotSchedule alone."""
     node_affinity_policy: Literal["Honor", "Ignore"] | None = None
     """Whether nodes that nodeSelector and affinity exclude count; they do not (Honor) when absent."""

@@ -29,6 +29,8 @@ _DEFAULT_MAX_SURGE: Final = "25%"
 _DEFAULT_MAX_UNAVAILABLE: Final = 0
 _PROGRESS_SECONDS: Final = 600
 """The Deployment controller's own default."""
+_MOST_SECONDS: Final = 2**31 - 1
+"""What the field holds. Of a greater number the API server keeps the lower bits, and says nothing of it (1.34)."""
 
 _DO_NOT_DISRUPT: Final = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -116,13 +118,13 @@ def progress_deadline(spec: CeleryClusterSpec, group: WorkerGroup) -> int:
     """
     asked = group.strategy.progress_deadline if group.strategy is not None else None
     if asked is not None:
-        return math.ceil(seconds(asked))
+        return min(math.ceil(seconds(asked)), _MOST_SECONDS)
     end_and_start = (
         lifecycle.pre_stop_seconds(group.lifecycle)
         + launch_settings.grace_period(spec, group)
         + probes.startup_seconds(group.probes)
     )
-    return max(_PROGRESS_SECONDS, end_and_start)
+    return min(max(_PROGRESS_SECONDS, end_and_start), _MOST_SECONDS)
 
 
 def _container(cluster: CeleryCluster, group: WorkerGroup, name: str, surroundings: Surroundings) -> CeleryContainer:

@@ -23,6 +23,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
+from celery_operator.kube import apply_body
 from celery_operator.kube.errors import (
     ApiError,
     Conflict,
@@ -166,7 +167,7 @@ class KubeClient:
         ref = ObjectRef.of(manifest)
         try:
             return await self._write(
-                "apply", ref.kind, "PATCH", ref.path, query, manifest, "application/apply-patch+yaml"
+                "apply", ref.kind, "PATCH", ref.path, query, apply_body.encode(manifest), apply_body.CONTENT_TYPE
             )
         except Invalid as error:
             # Measured on Kubernetes 1.34: another object's uid is "immutable" (422), none at all is a conflict (409).
@@ -263,7 +264,7 @@ class KubeClient:
         method: str,
         path: str,
         query: Query,
-        body: Manifest | Manifests,
+        body: Manifest | Manifests | bytes,
         content_type: str = "application/json",
     ) -> Manifest:
         return await self._call(verb, kind, method, path, query=query, body=body, content_type=content_type, write=True)
@@ -276,7 +277,7 @@ class KubeClient:
         path: str,
         *,
         query: Query | None = None,
-        body: Manifest | Manifests | None = None,
+        body: Manifest | Manifests | bytes | None = None,
         content_type: str = "application/json",
         write: bool = False,
     ) -> Manifest:
@@ -299,7 +300,7 @@ class KubeClient:
         method: str,
         path: str,
         query: Query,
-        body: Manifest | Manifests | None,
+        body: Manifest | Manifests | bytes | None,
         content_type: str,
     ) -> Manifest:
         code, started = 0, time.monotonic()

@@ -14,6 +14,7 @@ _TYPED_PATCH: Final = re.compile(
     r"^failed to create typed patch object \([^)]*\): (?:errors:)?\s*(?P<problems>.*)", re.DOTALL
 )
 _STRICT_DECODING: Final = "strict decoding error: "
+_CONVERSION: Final = "unable to convert unstructured object to "
 _TOO_LARGE: Final = ("etcdserver: request is too large", "trying to send message larger than max")
 
 
@@ -97,10 +98,10 @@ def error_for(status: int, reason: str, headers: Mapping[str, str], body: bytes)
 def _is_about_the_object(message: str) -> bool:
     """Whether a 500 is really a refusal.
 
-    Measured on Kubernetes 1.34: a server-side apply of an unknown field, a wrong type or a doubled list key, and
-    an object that etcd finds too large, are all answered with 500.
+    Measured on Kubernetes 1.34: a server-side apply of an unknown field, a wrong type, a number that the field cannot
+    hold or a doubled list key, and an object that etcd finds too large, are all answered with 500.
     """
-    return bool(_TYPED_PATCH.match(message)) or any(phrase in message for phrase in _TOO_LARGE)
+    return bool(_TYPED_PATCH.match(message)) or any(phrase in message for phrase in (_CONVERSION, *_TOO_LARGE))
 
 
 def _causes_in(message: str) -> tuple[str, ...]:

@@ -121,6 +121,7 @@ def count_or_percent(path: str) -> list[Case]:
     """A number of pods or a percentage of them."""
     return [
         case(path, "minimum", [1, 300], [-1]),
+        case(path, "maximum", [100000], [100001]),
         case(path, "maxLength", ["100%"], ["0100%"]),
         case(path, "pattern", ["1%", "25%", "100%"], ["25", "101%", "-5%", "2.5%", "%", "05%"]),
     ]

@@ -6,6 +6,8 @@ import copy
 import re
 from typing import Any
 
+_ACCESS_KEY = ("accessKeyId", "secretAccessKey")
+
 MINIMAL: dict[str, Any] = {
     "": {
         "apiVersion": "celery-operator.dev/v1alpha1",
@@ -18,6 +20,7 @@ MINIMAL: dict[str, Any] = {
     "env[]": {"name": "A"},
     "imagePullSecrets[]": {"name": "registry"},
     "schedule[]": {"name": "a", "task": "t", "every": "1s"},
+    "solar": {"event": "sunrise", "latitude": 52.5, "longitude": 13.4},
     "tolerations[]": {"operator": "Exists"},
     "topologySpreadConstraints[]": {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"},
     "hostAliases[]": {"ip": "10.0.0.1", "hostnames": ["a"]},
@@ -33,7 +36,7 @@ MINIMAL: dict[str, Any] = {
     "beforeRollout": {"command": ["a"]},
     **{
         f"{field}From": {"secretKeyRef": {"name": "s", "key": "k"}}
-        for field in ("url", "username", "password", "ca", "certificate", "key")
+        for field in ("url", "username", "password", "ca", "certificate", "key", *_ACCESS_KEY)
     },
     **{
         f"{field}From[]": {"name": "a", "secretKeyRef": {"name": "s", "key": "k"}}
@@ -45,6 +48,8 @@ MINIMAL: dict[str, Any] = {
     "configMapKeyRef": {"name": "c", "key": "k"},
     "fieldRef": {"fieldPath": "metadata.name"},
     "resourceFieldRef": {"resource": "limits.cpu"},
+    "sqs": {"credentialsFrom": {f"{field}From": {"secretKeyRef": {"name": "s", "key": "k"}} for field in _ACCESS_KEY}},
+    "credentialsFrom": {f"{field}From": {"secretKeyRef": {"name": "s", "key": "k"}} for field in _ACCESS_KEY},
     "secretRef": {"name": "s"},
     "configMapRef": {"name": "c"},
     "fallback": {"replicas": 1},
@@ -83,6 +88,7 @@ EXCLUSIVE = {
     "spec.workers[].lifecycle.postStart.httpGet": "exec",
     "spec.workers[].lifecycle.preStop.httpGet": "exec",
     "spec.beat.schedule[].crontab": "every",
+    "spec.beat.schedule[].solar": "every",
     "spec.broker.urlFrom": "url",
     "spec.broker.parts": "url",
     "spec.broker.serviceBinding": "url",

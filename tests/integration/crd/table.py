@@ -300,6 +300,7 @@ EXTRA_ARGS: list[Case] = [
 ]
 
 ENTRY = "spec.beat.schedule[]"
+TWILIGHTS = [f"{when}_{kind}" for when in ("dawn", "dusk") for kind in ("astronomical", "civil", "nautical")]
 BEAT: list[Case] = [
     at_most("spec.beat.schedule", 500, lambda i: {"name": f"e{i}", "task": "t", "every": "1s"}),
     case(
@@ -312,9 +313,17 @@ BEAT: list[Case] = [
     case(
         ENTRY,
         "cel",
-        [{"name": "a", "task": "t", "every": "1s"}, {"name": "a", "task": "t", "crontab": "* * * * *"}],
-        [{"name": "a", "task": "t"}, {"name": "a", "task": "t", "every": "1s", "crontab": "* * * * *"}],
-        "set exactly one of crontab or every",
+        [
+            {"name": "a", "task": "t", "every": "1s"},
+            {"name": "a", "task": "t", "crontab": "* * * * *"},
+            {"name": "a", "task": "t", "solar": minimal("solar")},
+        ],
+        [
+            {"name": "a", "task": "t"},
+            {"name": "a", "task": "t", "every": "1s", "crontab": "* * * * *"},
+            {"name": "a", "task": "t", "every": "1s", "solar": minimal("solar")},
+        ],
+        "set exactly one of crontab, every or solar",
     ),
     *text(f"{ENTRY}.name", 200),
     *text(f"{ENTRY}.task", 253),
@@ -326,6 +335,10 @@ BEAT: list[Case] = [
         ["0 8 * *", "0 8 * * * *", "@daily", "0  8 * * *"],
     ),
     *duration(f"{ENTRY}.every"),
+    *required(f"{ENTRY}.solar", "event", "latitude", "longitude"),
+    one_of(f"{ENTRY}.solar.event", "solar_noon", "sunrise", "sunset", *TWILIGHTS),
+    *between(f"{ENTRY}.solar.latitude", -90, 90),
+    *between(f"{ENTRY}.solar.longitude", -180, 180),
     at_most(f"{ENTRY}.args", 64, lambda i: {"any": [i, None, "x"]}),
     *queue(f"{ENTRY}.queue"),
     longest("spec.beat.scheduler", 253, lambda n: "a:".ljust(n, "b")),
@@ -382,6 +395,7 @@ STATUS: list[Case] = [
     *between("status.workers[].ready", 0),
     at_most("status.warnings", 100, lambda i: f"w{i}"),
     longest("status.warnings[]", 4096),
+    longest("status.celeryVersion", 253),
     longest("status.summary.workers", 63),
     longest("status.summary.beat", 63),
     longest("status.summary.broker", 63),

@@ -27,6 +27,7 @@ SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
 PARTS = {"scheme": "redis", "host": "h"}
 BINDING = {"name": "b"}
 CA = {"caFrom": SECRET}
+SQS = {"credentialsFrom": {"accessKeyIdFrom": SECRET, "secretAccessKeyFrom": SECRET}}
 SETTING = {"name": "a", "secretKeyRef": {"name": "s", "key": "k"}}
 SIDES = ("spec.broker", "spec.resultBackend")
 
@@ -137,6 +138,14 @@ def _tls(side: str) -> list[Case]:
     return [*_within(side, {**url, "tls": CA}, rules), *_within(side, whole, keys)]
 
 
+def _sqs() -> list[Case]:
+    path, fields = "spec.broker.sqs.credentialsFrom", SQS["credentialsFrom"]
+    cases = [*required("spec.broker.sqs", "credentialsFrom"), *required(path, *fields)]
+    for field in fields:
+        cases += [*required(f"{path}.{field}", "secretKeyRef"), *secret_key(f"{path}.{field}.secretKeyRef")]
+    return _within("spec.broker", {"url": "sqs://", "sqs": SQS}, cases)
+
+
 def _both(side: str) -> list[Case]:
     """What is the same of the two."""
     with_url = {"url": "redis://r", "transportOptions": {}, "transportOptionsFrom": [SETTING]}
@@ -194,8 +203,20 @@ CONNECTIONS: list[Case] = [
         [{"redis": {}, "tls": CA}],
         "the Redis that the operator runs speaks no TLS",
     ),
+    case(
+        "spec.broker",
+        "cel",
+        [
+            {"url": "sqs://", "sqs": SQS},
+            {"parts": {"scheme": "sqs", "host": "h"}, "sqs": SQS},
+            {"urlFrom": SECRET, "sqs": SQS},
+        ],
+        [{"url": "redis://r", "sqs": SQS}, {"parts": PARTS, "sqs": SQS}, {"redis": {}, "sqs": SQS}],
+        "sqs needs a URL that begins with sqs://",
+    ),
     *_both("spec.broker"),
     *management("spec.broker.management"),
+    *_sqs(),
     *connection("spec.resultBackend"),
     case(
         "spec.resultBackend",

@@ -102,13 +102,13 @@ def _spreading(path: str) -> list[Case]:
     return [
         at_most(path, 8, lambda i: {**minimal(one), "topologyKey": f"k{i}"}),
         *required(one, "maxSkew", "topologyKey", "whenUnsatisfiable"),
-        *between(f"{one}.maxSkew", 1),
+        *between(f"{one}.maxSkew", 1, 100000),
         *text(f"{one}.topologyKey", 316),
         one_of(f"{one}.whenUnsatisfiable", "DoNotSchedule", "ScheduleAnyway"),
         at_most(f"{one}.matchLabelKeys", 16, lambda i: f"k{i}"),
         case(f"{one}.matchLabelKeys", "unique", [["a", "b"]], [["a", "a"]]),
         *text(f"{one}.matchLabelKeys[]", 316),
-        *between(f"{one}.minDomains", 1),
+        *between(f"{one}.minDomains", 1, 100000),
         one_of(f"{one}.nodeAffinityPolicy", "Honor", "Ignore"),
         one_of(f"{one}.nodeTaintsPolicy", "Honor", "Ignore"),
     ]

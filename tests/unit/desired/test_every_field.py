@@ -31,6 +31,10 @@ def entry(**fields: Any) -> Json:
     return beat(schedule=[{"name": "daily", "task": "t", "every": "30s", **fields}])
 
 
+def at_sun(**fields: Any) -> Json:
+    return entry(every=None, solar={"event": "sunrise", "latitude": 52.5, "longitude": 13, **fields})
+
+
 def env(**fields: Any) -> Json:
     return {"env": [{"name": "A", **fields}]}
 
@@ -260,6 +264,10 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "beat.schedule[].task": (entry(), entry(task="other")),
     "beat.schedule[].crontab": (entry(every=None), entry(every=None, crontab="* * * * *")),
     "beat.schedule[].every": (entry(), entry(every="31s")),
+    "beat.schedule[].solar": (entry(every=None), at_sun()),
+    "beat.schedule[].solar.event": (at_sun(), at_sun(event="sunset")),
+    "beat.schedule[].solar.latitude": (at_sun(), at_sun(latitude=-12.5)),
+    "beat.schedule[].solar.longitude": (at_sun(), at_sun(longitude=99)),
     "beat.schedule[].args": (entry(), entry(args=[1])),
     "beat.schedule[].kwargs": (entry(), entry(kwargs={"a": 1})),
     "beat.schedule[].queue": (entry(), entry(queue="q")),

@@ -55,6 +55,12 @@ def test_the_status_decides_the_type(status: int, expected: type[ApiError]) -> N
             TYPED_PATCH + "errors:\n  .spec.a: field not declared in schema\n  .spec.b: expected map, got string",
             (".spec.a: field not declared in schema", ".spec.b: expected map, got string"),
         ),
+        (
+            "failed to convert new object (default/d; apps/v1, Kind=Deployment) to proper version: unable to convert "
+            "unstructured object to apps/v1, Kind=Deployment: json: cannot unmarshal number 4294967301 into Go value "
+            "of type int32",
+            (),
+        ),
         ("etcdserver: request is too large", ()),
         ("rpc error: code = ResourceExhausted desc = trying to send message larger than max (2500735 vs. 2097152)", ()),
     ],
