@@ -18,6 +18,8 @@ class Figure:
     passed: bool
     details: tuple[str, ...] = ()
     """Further lines, such as the writes that should not have been."""
+    note: str = ""
+    """What a word of the name means, below the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import settled
 from benchmarks.bench import Bench, say
 from benchmarks.figure import Figure
 from tests.e2e.release import USER
@@ -23,7 +24,7 @@ def measure(bench: Bench) -> Figure:
     log = bench.audit_log
     if log is None:
         return Figure(name=name, measured="not measured: no audit log in this cluster", target=target, passed=False)
-    start = log.stat().st_size
+    before, start = settled.statuses(bench), log.stat().st_size
     say(f"idling for {bench.size.idle_seconds:g} s ...")
     time.sleep(bench.size.idle_seconds)  # the measurement itself
     events = list(_writes(log, start))
@@ -36,7 +37,11 @@ def measure(bench: Bench) -> Figure:
         target=target,
         # Without a single renewal the log was not that of the operator's API server.
         passed=not others and bool(lease),
-        details=tuple(_in_words(event) for event in others[:SHOWN]),
+        note=settled.DEFINITION,
+        details=(
+            *(_in_words(event) for event in others[:SHOWN]),
+            *list(differences(before, settled.statuses(bench)))[:SHOWN],
+        ),
     )
 
 
@@ -55,6 +60,18 @@ def _writes(log: Path, start: int) -> Iterator[dict[str, Any]]:
                 and "objectRef" in event
             ):
                 yield event
+
+
+def differences(before: Any, after: Any, path: str = "status") -> Iterator[str]:
+    """What became of the statuses, since the audit log has no bodies."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from differences(before.get(key), after.get(key), f"{path}.{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from differences(old, new, f"{path}[{index}]")
+    elif before != after:
+        yield f"{path}: {json.dumps(before)} became {json.dumps(after)}"
 
 
 def _in_words(event: dict[str, Any]) -> str:

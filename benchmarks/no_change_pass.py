@@ -17,6 +17,7 @@ from celery_operator.kube.events import EventRecorder
 from celery_operator.observe import kinds
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.hub import BrokerHub
+from celery_operator.observe.broker.queue_comparer import QueueComparer
 from celery_operator.observe.broker.reachability import REACHABLE
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
@@ -71,7 +72,7 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
         autoscaler = Autoscaler(
             cache=cache,
             hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
-            reports=WorkerReports(clock=time.monotonic, random=random.random),
+            reports=lambda on_start: WorkerReports(clock=time.monotonic, random=random.random, on_start=on_start),
             resolve=_nowhere,
             on_change=lambda _: None,
             leads=lambda: True,
@@ -90,6 +91,7 @@ async def _passes(bench: Bench, key: ClusterKey) -> tuple[list[float], int]:
             scaler=autoscaler,
             observer=Metrics(),
             broker=lambda _: REACHABLE,
+            queues=QueueComparer(resolve=_nowhere, on_change=lambda _: None, clock=time.monotonic),
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
             random=random.random,

@@ -34,6 +34,9 @@ def render(figures: Sequence[Figure], *, command: str, cluster: str, minutes: fl
     ]
     lines += [f"| {one.name} | {one.measured} | {one.target} | {_verdict(one)} |" for one in figures]
     for one in figures:
+        if one.note:
+            lines += ["", f"{one.note}."]
+    for one in figures:
         if one.details:
             lines += ["", f"## {one.name}", "", *(f"- `{line}`" for line in one.details)]
     return "\n".join(lines) + "\n"

@@ -1,12 +1,26 @@
-"""The settled CeleryClusters that the idle figures are measured with: one real worker each, no beat."""
+"""The settled CeleryClusters that the idle figures are measured with: one real worker each, no beat.
+
+Settled is a condition, and no time that has passed: `pending` says what is missing of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from benchmarks.bench import Bench, say
+from celery_operator.kube.objects import Manifest
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.e2e import manifests
+from tests.e2e.until import until
 
 READY_SECONDS = 600.0
+SETTLE_SECONDS = 60.0
+DEFINITION = (
+    "A CeleryCluster is settled when its status is of its newest generation, Ready and BrokerReachable are True, the "
+    "version of Celery that its worker reported is shown, each worker group has its slots, its busy slots and its "
+    "backlog, and the linter's warnings name every other CeleryCluster on the same broker and queues"
+)
 
 
 def names(bench: Bench) -> list[str]:
@@ -30,6 +44,40 @@ def create(bench: Bench) -> None:
             space.wait_ready(name, within=READY_SECONDS)
             space.wait_condition(name, "BrokerReachable", "True")
         say(f"{first + len(part)} of {len(wanted)} clusters are Ready")
+    until(lambda: _missing(bench), lambda missing: not missing, within=SETTLE_SECONDS, every=0.5)
+    say("all of them are settled")
+
+
+def statuses(bench: Bench) -> dict[str, dict[str, Any]]:
+    """What the statuses say, by name."""
+    return {name: bench.space.get(CELERY_CLUSTER, name).get("status") or {} for name in names(bench)}
+
+
+def pending(found: Manifest, neighbours: list[str]) -> Iterator[str]:
+    """What keeps a CeleryCluster from being settled, in words."""
+    status = found.get("status") or {}
+    conditions = {each["type"]: each["status"] for each in status.get("conditions") or []}
+    if status.get("observedGeneration") != found["metadata"]["generation"]:
+        yield "its status is of another generation"
+    yield from (f"{name} is not True" for name in ("Ready", "BrokerReachable") if conditions.get(name) != "True")
+    if "celeryVersion" not in status:
+        yield "no worker has reported"
+    for group in status.get("workers") or []:
+        if not group.get("slots") or not {"busy", "backlog"} <= group.keys():
+            yield f"worker group {group['name']} has no load figures"
+    warnings = status.get("warnings") or []
+    for neighbour in neighbours:
+        if not any(f"/{neighbour} " in line for line in warnings):
+            yield f"nothing is said of {neighbour}, which consumes the same queues"
+
+
+def _missing(bench: Bench) -> list[str]:
+    everyone = names(bench)
+    return [
+        f"{name}: {what}"
+        for name in everyone
+        for what in pending(bench.space.get(CELERY_CLUSTER, name), [other for other in everyone if other != name])
+    ]
 
 
 def remove(bench: Bench) -> None:

@@ -71,7 +71,7 @@ async def _measure(server: RedisServer) -> Figure:
         autoscaler = Autoscaler(
             cache=cache,
             hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
-            reports=WorkerReports(clock=time.monotonic, random=random.random),
+            reports=lambda on_start: WorkerReports(clock=time.monotonic, random=random.random, on_start=on_start),
             resolve=resolve,
             on_change=changed,
             leads=lambda: True,

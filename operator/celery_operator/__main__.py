@@ -13,6 +13,9 @@ def main() -> None:
         from celery_operator.commands.lint import lint
 
         sys.exit(lint(options.files, output=options.output, fail_on=options.fail_on))
+    from celery_operator.kube import asynchronous_only
+
+    asynchronous_only.enforce()
     from celery_operator.commands.run import run
 
     sys.exit(run())

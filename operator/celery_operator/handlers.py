@@ -23,21 +23,29 @@ _SESSION: Final = timedelta(minutes=10)
 """After this time kopf logs in again, so that a rotated ServiceAccount token is read before it expires."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Who is told of what is seen."""
+
+    on_change: Callable[[ClusterKey], None]
+    """Of every change, with its CeleryCluster."""
+    on_cut: Callable[[ClusterKey], None]
+    """Besides, when a pod gets less time to end than it believes."""
+    on_ready: Callable[[ClusterKey, Manifest, str], None]
+    """Before that, of a pod that is Ready, with the time since when it is: again with each change of it."""
+    on_gone: Callable[[ClusterKey], None]
+    """Of a CeleryCluster that was deleted."""
+    on_watch_event: Callable[[str], None]
+    """Of every event, with its object's kind, whether it changed anything or not."""
+
+
 def registry(
-    cache: ObjectCache,
-    *,
-    on_change: Callable[[ClusterKey], None],
-    on_cut: Callable[[ClusterKey], None],
-    on_gone: Callable[[ClusterKey], None],
-    on_watch_event: Callable[[str], None],
-    missing: frozenset[Kind] = frozenset(),
+    cache: ObjectCache, listeners: Listeners, *, missing: frozenset[Kind] = frozenset()
 ) -> kopf.OperatorRegistry:
     """The handlers for every watched kind, side-effect free but for cache and queue.
 
     Kinds that are `missing` are not watched, because kopf would complain about them. Where somebody installs one later,
     the regular listings see its objects, and the next start of the process watches them.
-
-    `on_change` is told of every change, and `on_cut` besides when a pod gets less time to end than it believes.
     """
     out = kopf.OperatorRegistry()
 
@@ -54,26 +62,42 @@ def registry(
 
         @kopf.on.event(group, version, kind.plural, registry=out, id=f"{kind.plural}-event")
         async def seen(event: kopf.RawEvent, **_: Any) -> None:
-            on_watch_event(kind.kind)
             manifest: Manifest = {**event["object"], "apiVersion": kind.api_version, "kind": kind.kind}
-            if event["type"] == "DELETED":
-                key = cache.drop(manifest)
-                gone = ClusterKey.of_cluster(manifest) if kind == kinds.CELERY_CLUSTER else None
-                # News of the former object may come after those of its successor of the same name.
-                if gone is not None and cache.cluster(gone) is None:
-                    on_gone(gone)
-            else:
-                key = cache.put(manifest)
-            if key is None:
-                return
-            on_change(key)
-            if kind == POD and event["type"] != "DELETED" and deadlines.is_cut(manifest):
-                on_cut(key)
+            see(kind, event["type"], manifest, cache, listeners)
 
     for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN):
         if kind not in missing:
             watch(kind)
     return out
+
+
+def see(kind: Kind, change: str | None, manifest: Manifest, cache: ObjectCache, listeners: Listeners) -> None:
+    """Put what an event says into the cache, and tell who has to know."""
+    listeners.on_watch_event(kind.kind)
+    if change == "DELETED":
+        key = cache.drop(manifest)
+        gone = ClusterKey.of_cluster(manifest) if kind == kinds.CELERY_CLUSTER else None
+        # News of the former object may come after those of its successor of the same name.
+        if gone is not None and cache.cluster(gone) is None:
+            listeners.on_gone(gone)
+    else:
+        key = cache.put(manifest)
+    if key is None:
+        return
+    is_pod = kind == POD and change != "DELETED"
+    since = _ready_since(manifest) if is_pod else None
+    if since is not None:
+        listeners.on_ready(key, manifest, since)
+    listeners.on_change(key)
+    if is_pod and deadlines.is_cut(manifest):
+        listeners.on_cut(key)
+
+
+def _ready_since(pod: Manifest) -> str | None:
+    """Since when the pod is Ready; None while it is not."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    ready = next((each for each in conditions if each.get("type") == "Ready" and each.get("status") == "True"), None)
+    return None if ready is None else str(ready.get("lastTransitionTime"))
 
 
 def configure(settings: kopf.OperatorSettings) -> None:

@@ -28,6 +28,7 @@ from celery_operator.observe.broker import address
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.hub import BrokerHub
 from celery_operator.observe.broker.monitor import BrokerMonitor
+from celery_operator.observe.broker.queue_comparer import QueueComparer
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
@@ -35,6 +36,7 @@ from celery_operator.observe.references import ReferenceReader
 from celery_operator.observe.worker_reports import WorkerReports
 from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
 from celery_operator.reconcile.autoscaling.document import load_document
+from celery_operator.reconcile.beat_events import BeatEvents
 from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.reconciler import DEADLINE, Reconciler
 from celery_operator.settings import Settings
@@ -114,13 +116,17 @@ class Operator:
             random=random.random,
             reading=self._autoscaler.reading,
         )
+        self._comparer = QueueComparer(resolve=self._broker_address, on_change=self._enqueue, clock=time.monotonic)
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
+        events = EventRecorder(client, instance=settings.identity)
+        self._beat_events = BeatEvents(cache=self._cache, events=events, random=random.random)
         self._reconciler = Reconciler(
             client=client,
             cache=self._cache,
             runtime=runtime_configmap.load(),
-            events=EventRecorder(client, instance=settings.identity),
+            events=events,
             broker=self._monitor.result,
+            queues=self._comparer,
             references=ReferenceReader(client, clock=time.monotonic),
             messenger=self._messenger,
             scaler=self._autoscaler,
@@ -129,6 +135,7 @@ class Operator:
             clock=time.monotonic,
             random=random.random,
             platform=self._platform,
+            on_neighbours=self._enqueue,
         )
         queue_metrics = self._metrics.queue(CONTROLLER)
         self._queue: KeyedQueue[ClusterKey] = KeyedQueue(
@@ -158,7 +165,7 @@ class Operator:
         return Autoscaler(
             cache=self._cache,
             hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
-            reports=WorkerReports(clock=time.monotonic, random=random.random),
+            reports=lambda on_start: WorkerReports(clock=time.monotonic, random=random.random, on_start=on_start),
             resolve=self._broker_address,
             on_change=self._enqueue_load,
             leads=self._holds_lease,
@@ -201,8 +208,10 @@ class Operator:
         await self._queue.stop(grace=_RUN_GRACE)
         self._elector.stop()
         await self._monitor.stop()
+        await self._comparer.stop()
         await self._autoscaler.stop()
         await self._messenger.stop()
+        await self._beat_events.stop()
         stop_watching.set()
         tasks[3].cancel()
         _, pending = await asyncio.wait(tasks, timeout=_WATCH_GRACE)
@@ -218,10 +227,13 @@ class Operator:
         tasks = await kopf.spawn_tasks(
             registry=handlers.registry(
                 self._cache,
-                on_change=self._enqueue,
-                on_cut=self._enqueue_at_once,
-                on_gone=self._forget,
-                on_watch_event=self._metrics.observe_watch_event,
+                handlers.Listeners(
+                    on_change=self._enqueue,
+                    on_cut=self._enqueue_at_once,
+                    on_ready=self._autoscaler.pod_ready,
+                    on_gone=self._forget,
+                    on_watch_event=self._metrics.observe_watch_event,
+                ),
                 missing=self._listing.missing,
             ),
             # Its own guess asks for the user's name, which a pod's user need not have.
@@ -239,6 +251,7 @@ class Operator:
         manifest = self._cache.cluster(key)
         if manifest is not None:
             self._monitor.watch(key, digest(manifest["spec"].get("broker")))
+            self._beat_events.watch(key)
         return await self._reconciler.reconcile(key)
 
     def _enqueue(self, key: ClusterKey) -> None:
@@ -263,6 +276,7 @@ class Operator:
     def _forget(self, key: ClusterKey) -> None:
         self._queue.forget(key)
         self._monitor.forget(key)
+        self._beat_events.forget(key)
         self._reconciler.forget(key)
 
     async def _broker(self, key: ClusterKey) -> BrokerAddress | None:

@@ -10,6 +10,7 @@ from celery_operator.api.connection import Parts, SecretSettings, ServiceBinding
 from celery_operator.api.model import FREE_FORM, ApiModel, Cel, rules
 from celery_operator.api.pod import Resources, SecretKeySource, Storage
 from celery_operator.api.scalars import Duration, Image
+from celery_operator.api.sqs import SQS_SCHEME, Sqs
 from celery_operator.api.tls import Tls
 
 TLS_SCHEMES = ("rediss", "amqps", "sentinel")
@@ -75,6 +76,11 @@ class Broker(ApiModel):
                 "!(has(self.tls) && has(self.redis))",
                 "the Redis that the operator runs speaks no TLS; remove tls, or use a Redis of your own",
             ),
+            Cel(
+                f"!has(self.sqs) || has(self.urlFrom) || (has(self.url) && self.url.startsWith('{SQS_SCHEME}://')) || "
+                f"(has(self.parts) && self.parts.scheme == '{SQS_SCHEME}')",
+                f"sqs needs a URL that begins with {SQS_SCHEME}://; remove it",
+            ),
         )
     )
     url: Url | None = None
@@ -93,6 +99,8 @@ class Broker(ApiModel):
     serviceBinding it asks for TLS."""
     management: Management | None = None
     """RabbitMQ's management API. Without it the operator sees waiting messages, and not those that workers hold."""
+    sqs: Sqs | None = None
+    """For an sqs:// URL: the account with which the operator reads the queues. Workers run without it, too."""
     transport_options: TransportOptions | None = None
     """Celery's broker_transport_options for workers, beat and the operator's own readings, for example
     {global_keyprefix: "shop:"} or {master_name: mymaster} for Redis Sentinel. Not together with that setting in

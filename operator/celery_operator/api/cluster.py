@@ -93,7 +93,8 @@ class CeleryClusterSpec(PodFields):
     """Where results go; the application's own setting when absent."""
     queues: Annotated[list[Queue], Field(max_length=256), list_map("name")] | None = None
     """Queues that need more than their name. They are added to the application's own task_queues, and take the place
-    of those of their names there. RabbitMQ refuses to change a queue that exists: give a changed one another name."""
+    of those of their names there. RabbitMQ refuses to change a queue that exists: give a changed one another name.
+    What it would refuse is not rolled out: see the condition QueuesMatch."""
     workers: Annotated[list[WorkerGroup], Field(min_length=1, max_length=100), list_map("name")]
     """The worker groups. A merge patch replaces the whole list; server-side apply and JSON patch do not."""
     beat: Beat | None = None
@@ -131,6 +132,7 @@ class CeleryCluster(ApiModel):
     """A Celery application on Kubernetes: worker groups, beat, broker and result backend, kept as declared."""
 
     model_config = ConfigDict(
+        defer_build=False,  # at the start of the process, not in its first pass
         json_schema_extra=rules(
             Cel(
                 f"self.metadata.name.size() <= {MAX_NAME_LENGTH} && "
@@ -138,7 +140,7 @@ class CeleryCluster(ApiModel):
                 f"metadata.name must be a DNS label of at most {MAX_NAME_LENGTH} characters that begins with a "
                 "letter: the names of all children are made from it",
             )
-        )
+        ),
     )
     metadata: ObjectMeta
     spec: CeleryClusterSpec

@@ -21,6 +21,8 @@ class ApiModel(BaseModel):
         use_attribute_docstrings=True,
         extra="ignore",
         frozen=True,
+        # Only the whole is ever validated: validators of each part for itself would cost 2.7 MiB.
+        defer_build=True,
     )
 
 

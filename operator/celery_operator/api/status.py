@@ -71,15 +71,18 @@ class CeleryClusterStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status was computed for."""
     conditions: Annotated[list[Condition], Field(max_length=32), list_map("type")] | None = None
-    """Ready, SpecValid, BrokerReachable, WorkersAvailable, BeatRunning, AutoscalingActive, FlowerAvailable, NoWarnings,
-    Paused and Suspended; all set from the first pass on."""
+    """Ready, SpecValid, BrokerReachable, QueuesMatch, WorkersAvailable, BeatRunning, AutoscalingActive,
+    FlowerAvailable, NoWarnings, Paused and Suspended; all set from the first pass on."""
     workers: Annotated[list[WorkerGroupStatus], Field(max_length=100), list_map("name")] | None = None
     """The worker groups as observed."""
     warnings: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] | None = None
     """What may hurt later, warnings before hints; nothing here stops anything from running. Each line ends in the id of
     a rule of docs/linter.md, which the annotation celery-operator.dev/ignore-warnings silences."""
+    celery_version: Annotated[str, Field(max_length=253)] | None = None
+    """The version of Celery in the image, as the workers say that were heard last; several, with commas, while they
+    differ. Absent until one was heard, and where the operator asks none: of groups that name no queues."""
     load_time: DateTime | None = None
-    """When slots, busy and backlog were last written: when they have changed, and at most every 30 s. Metrics have
-    them to the second."""
+    """When slots, busy and backlog were last written: when they have changed, with whatever else is written, and for
+    themselves at most every 30 s. Metrics have them to the second."""
     summary: Summary | None = None
     """The state in a word each, for `kubectl get`."""

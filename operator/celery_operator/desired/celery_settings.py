@@ -11,6 +11,7 @@ _OLD_NAMES: Final = {
     "task_default_rate_limit": "celery_default_rate_limit",
     "task_annotations": "celery_annotations",
     "task_ignore_result": "celery_ignore_result",
+    "task_queue_max_priority": "celery_queue_max_priority",
     "task_queues": "celery_queues",
     "task_routes": "celery_routes",
     "result_expires": "celery_task_result_expires",

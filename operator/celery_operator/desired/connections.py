@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from celery_operator.api.broker import Broker, ResultBackend
 from celery_operator.api.cluster import CeleryCluster, CeleryClusterSpec
 from celery_operator.api.connection import Parts, SecretSetting
 from celery_operator.api.pod import RequiredSecretKey
+from celery_operator.api.sqs import SqsCredentials
 from celery_operator.api.tls import Tls
 from celery_operator.desired import names, tls_files
 
@@ -37,6 +38,10 @@ BINDING_KEYS: Final = (
 )
 """Keys of a service binding (servicebinding.io, "Well-known Secret Entries") and those that RabbitMQ and Redis add."""
 
+ACCESS_KEY_ID: Final = "AWS_ACCESS_KEY_ID"
+SECRET_ACCESS_KEY: Final = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
+"""What boto3 in the pods reads where an sqs:// URL names no account."""
+
 _BROKER: Final = "CELERY_OPERATOR_BROKER"
 _BACKEND: Final = "CELERY_OPERATOR_RESULT_BACKEND"
 _CONFIG: Final = "CELERY_OPERATOR_CONFIG"
@@ -59,6 +64,8 @@ class Connection:
     """Of its certificates."""
     secret_options: tuple[SecretSetting, ...] = ()
     """Transport options from Secrets, by their dotted names."""
+    access_key: SqsCredentials | None = None
+    """The account for Amazon SQS."""
 
     @property
     def scheme(self) -> str:
@@ -88,13 +95,27 @@ def wants_managed_redis(spec: CeleryClusterSpec) -> bool:
     return spec.broker.redis is not None or (spec.result_backend is not None and spec.result_backend.redis is not None)
 
 
-def environment(cluster: CeleryCluster) -> list[dict[str, Any]]:
-    """The environment variables from which the launcher composes `CELERY_BROKER_URL` and `CELERY_RESULT_BACKEND`."""
+def environment(cluster: CeleryCluster, users: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The environment variables from which the launcher composes `CELERY_BROKER_URL` and `CELERY_RESULT_BACKEND`.
+
+    With the access key for Amazon SQS, unless one is among the variables that the user sets: the halves of two accounts
+    are none.
+    """
     out = _variables(cluster, _BROKER, broker(cluster.spec))
+    if not {ACCESS_KEY_ID, SECRET_ACCESS_KEY}.intersection(users):
+        out += [_from_secret(name, reference) for name, _, reference in access_key(broker(cluster.spec))]
     backend = result_backend(cluster.spec)
     if backend is not None:
         out += _variables(cluster, _BACKEND, backend)
     return [*out, *_secret_settings(_CONFIG, "FROM", tuple(cluster.spec.config_from or ()))]
+
+
+def access_key(connection: Connection) -> Iterator[tuple[str, str, RequiredSecretKey]]:
+    """Variable, field and Secret's key of either half of the access key, where there is one."""
+    found = connection.access_key
+    if found is not None:
+        yield ACCESS_KEY_ID, "accessKeyIdFrom", found.access_key_id_from.secret_key_ref
+        yield SECRET_ACCESS_KEY, "secretAccessKeyFrom", found.secret_access_key_from.secret_key_ref
 
 
 def volumes(spec: CeleryClusterSpec) -> list[dict[str, Any]]:
@@ -132,6 +153,7 @@ def _connection(
         tls=source.tls,
         folder=_folder(source),
         secret_options=secret,
+        access_key=None if isinstance(source, ResultBackend) or source.sqs is None else source.sqs.credentials_from,
     )
 
 

@@ -256,6 +256,7 @@ def _entry(entry: ScheduleEntry) -> dict[str, Any]:
         "task": entry.task,
         "crontab": entry.crontab,
         "everySeconds": None if entry.every is None else seconds(entry.every),
+        **({"solar": entry.solar.model_dump()} if entry.solar is not None else {}),
         "args": entry.args or [],
         "kwargs": entry.kwargs or {},
         "queue": entry.queue,

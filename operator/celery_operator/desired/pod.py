@@ -217,7 +217,7 @@ def _environment(cluster: CeleryCluster, container: CeleryContainer, mine: Compo
     return [
         *_identity(),
         *_users_variables(mine),
-        *connections.environment(cluster),
+        *connections.environment(cluster, {variable.name for variable in mine.env}),
         *mingle,
         {"name": launch_settings.VARIABLE, "value": settings},
     ]

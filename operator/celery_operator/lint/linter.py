@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from celery_operator.api.cluster import CeleryCluster
@@ -31,10 +32,12 @@ class _Known:
 class Linter:
     """One for all CeleryClusters of a process. A pass in which nothing has changed costs some microseconds.
 
-    It learns of a CeleryCluster by its first pass: neighbours that had theirs before hear of it at their next.
+    It learns of a CeleryCluster by its first pass. What others have to say of that they say at their next one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_neighbours: Callable[[str], None] = lambda _: None) -> None:
+        """``on_neighbours``: told of a broker where a CeleryCluster that is not alone came, went or changed."""
+        self._on_neighbours = on_neighbours
         self._versions: dict[_Key, _Version] = {}
         self._neighbours: dict[_Key, Neighbour] = {}
         self._by_broker: defaultdict[str, dict[_Key, Neighbour]] = defaultdict(dict)
@@ -63,30 +66,41 @@ class Linter:
             )
         return known.findings
 
+    def on(self, broker: str) -> tuple[tuple[str, str], ...]:
+        """Namespace and name of the CeleryClusters on a broker."""
+        return tuple(self._by_broker.get(broker, ()))
+
     def forget(self, namespace: str, name: str) -> None:
         """Drop a CeleryCluster that is gone."""
         key = (namespace, name)
-        self._leave(key)
+        self._become(key, None)
         self._versions.pop(key, None)
         self._known.pop(key, None)
 
     def _place(self, key: _Key, version: _Version, cluster: CeleryCluster) -> None:
         if self._versions.get(key) == version:
             return
-        self._leave(key)
         self._versions[key] = version
-        neighbour = Neighbour.of(cluster)
-        if neighbour is not None:
-            self._neighbours[key] = neighbour
-            self._by_broker[neighbour.broker][key] = neighbour
+        self._become(key, Neighbour.of(cluster))
 
-    def _leave(self, key: _Key) -> None:
-        neighbour = self._neighbours.pop(key, None)
-        if neighbour is not None:
-            there = self._by_broker[neighbour.broker]
+    def _become(self, key: _Key, neighbour: Neighbour | None) -> None:
+        former = self._neighbours.get(key)
+        if neighbour == former:
+            return
+        if former is not None:
+            del self._neighbours[key]
+            there = self._by_broker[former.broker]
             del there[key]
             if not there:
-                del self._by_broker[neighbour.broker]
+                del self._by_broker[former.broker]
+            elif neighbour is None or neighbour.broker != former.broker:
+                self._on_neighbours(former.broker)
+        if neighbour is not None:
+            self._neighbours[key] = neighbour
+            there = self._by_broker[neighbour.broker]
+            there[key] = neighbour
+            if len(there) > 1:
+                self._on_neighbours(neighbour.broker)
 
     def _others(self, key: _Key) -> tuple[Neighbour, ...]:
         mine = self._neighbours.get(key)

@@ -47,9 +47,11 @@ the spec has the severity `error` and the rule `invalid-spec`.
 Where you know better, name the rule in an annotation of the CeleryCluster, several between commas. Pods do not
 notice.
 
-    metadata:
-      annotations:
-        {ANNOTATION}: consumer-timeout,shared-queues
+```yaml
+metadata:
+  annotations:
+    {ANNOTATION}: consumer-timeout,shared-queues
+```
 
 ## The rules
 

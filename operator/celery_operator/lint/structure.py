@@ -21,6 +21,7 @@ _TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "number": ((int, float), "a number"),
     "boolean": ((bool,), "true or false"),
 }
+_CREDENTIALS: Final = re.compile(r":[^\s@]+@")
 
 
 def problems(value: Any, schema: Schema, path: str) -> Iterator[str]:
@@ -127,7 +128,9 @@ def _shown(value: Any) -> str:
         return _TYPES["object" if isinstance(value, dict) else "array"][1]
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and ("://" in value or "@" in value):
-        return "a URL"  # or a piece of one, whose scheme was forgotten: both may hold a password
+    if isinstance(value, str) and "://" in value:
+        return "a URL"  # which may hold a password anywhere, its query included
+    if isinstance(value, str) and _CREDENTIALS.search(value):
+        return "a text that may hold a password"  # a URL whose scheme was forgotten, for example
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

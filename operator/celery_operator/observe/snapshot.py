@@ -10,6 +10,7 @@ from celery_operator.desired.following import Kept
 from celery_operator.desired.platform import Platform
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.observe.broker.queue_comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +62,5 @@ class Snapshot:
     """By object and field manager; empty after a start of the operator."""
     targets: Mapping[str, Target] = field(default_factory=dict)
     """By worker group, of those that are autoscaled and were looked at."""
+    queues: Comparison | None = None
+    """What comparing the declared queues with the broker's said; None where it has to be asked for."""

@@ -27,6 +27,8 @@ SHORT_PERIOD: Final = 1.0
 """Seconds between two questions to a pod that has not begun to consume, or that is being drained."""
 PERIOD: Final = 30.0
 """Seconds between two questions to a worker that runs: what changes in it, its heartbeats carry, every 2 s."""
+SILENT_PERIOD: Final = 5.0
+"""The same where nobody hears any heartbeats, as on Amazon SQS: else a busy worker would pass for idle for too long."""
 
 _JITTER: Final = 0.2
 _QUICK_FAILURES: Final = 60
@@ -46,20 +48,31 @@ class WorkerReports:
         clock: Callable[[], float],
         random: Callable[[], float],
         session: Callable[[], aiohttp.ClientSession] | None = None,
+        on_start: Callable[[ClusterKey], None] = lambda _: None,
     ) -> None:
+        """``on_start``: told when a worker has said for the first time since its container's start that it consumes."""
         self._clock = clock
         self._random = random
         self._client = WorkerClient(clock=clock, session=session)
+        self._on_start = on_start
         self._watched: dict[ClusterKey, frozenset[str]] = {}
+        self._clusters: dict[str, ClusterKey] = {}
+        """Of every watched pod, by its UID."""
         self._followers: dict[str, _Follower] = {}
 
-    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress]) -> None:
-        """Ask these pods (by UID) from now on: a new one at once. Others of ``key`` are dropped, with their holds."""
+    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress], *, silent: bool = False) -> None:
+        """Ask these pods (by UID) from now on: a new one at once. Others of ``key`` are dropped, with their holds.
+
+        ``silent``: nobody hears their heartbeats, so that they are asked every SILENT_PERIOD.
+        """
         for uid in self._watched.get(key, frozenset()) - pods.keys():
+            self._clusters.pop(uid, None)
             self._drop(uid)
         self._watched[key] = frozenset(pods)
+        self._clusters.update(dict.fromkeys(pods, key))
         for address in pods.values():
-            self._follower(address).watched = True
+            follower = self._follower(address)
+            follower.watched, follower.silent = True, silent
 
     def forget(self, key: ClusterKey) -> None:
         """Drop all pods of a CeleryCluster that is gone."""
@@ -70,6 +83,14 @@ class WorkerReports:
         """The last answer; None before the first. ``draining`` and ``drained`` are never said beyond the lease."""
         follower = self._followers.get(uid)
         return None if follower is None else follower.report()
+
+    def ask(self, uid: str, occasion: str) -> bool:
+        """Ask this pod now and not in its turn, once for each occasion; False where it is not watched."""
+        follower = self._followers.get(uid)
+        if follower is None:
+            return False
+        follower.ask(occasion)
+        return True
 
     def refuses(self, uid: str) -> str | None:
         """Why this pod cannot be drained, as a clause that begins with "its" or "it"; None while nothing is known."""
@@ -109,7 +130,13 @@ class WorkerReports:
     def _follower(self, address: PodAddress) -> _Follower:
         follower = self._followers.get(address.uid)
         if follower is None or follower.task.done():
-            follower = _Follower(address, client=self._client, clock=self._clock, random=self._random)
+            follower = _Follower(
+                address,
+                client=self._client,
+                clock=self._clock,
+                random=self._random,
+                on_start=lambda: self._started(address.uid),
+            )
             self._followers[address.uid] = follower
             follower.task.add_done_callback(lambda _: self._ended(follower))
         elif follower.address != address:
@@ -120,6 +147,11 @@ class WorkerReports:
         follower = self._followers.get(uid)
         if follower is not None and follower.drop():
             del self._followers[uid]
+
+    def _started(self, uid: str) -> None:
+        key = self._clusters.get(uid)
+        if key is not None:
+            self._on_start(key)
 
     def _ended(self, follower: _Follower) -> None:
         if self._followers.get(follower.address.uid) is follower:
@@ -152,14 +184,23 @@ class _Follower:
     """Asks one pod, one question at a time, and decides which is next."""
 
     def __init__(
-        self, address: PodAddress, *, client: WorkerClient, clock: Callable[[], float], random: Callable[[], float]
+        self,
+        address: PodAddress,
+        *,
+        client: WorkerClient,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        on_start: Callable[[], None],
     ) -> None:
         self.address = address
         self.watched = False
+        self.silent = False
         self.refusal: _Refusal | None = None
         self._client = client
         self._clock = clock
         self._random = random
+        self._on_start = on_start
+        self._occasion: str | None = None
         self._answer: Answer | None = None
         self._failures = 0
         self._hold: _Hold | None = None
@@ -205,6 +246,11 @@ class _Follower:
         self.watched = False
         self._hold = None
         return self._release is None and self.task.cancel()
+
+    def ask(self, occasion: str) -> None:
+        if occasion != self._occasion:
+            self._occasion = occasion
+            self._changed.set()
 
     def moved(self, address: PodAddress) -> None:
         self.address = address
@@ -305,11 +351,13 @@ class _Follower:
             kept = replace(answer.report, about=former.report.about, unknown_tasks=former.report.unknown_tasks)
             answer = replace(answer, report=kept)
         self._answer = answer if epoch == self._epoch else replace(answer, lease_until=NO_LEASE)
+        if answer.report.started and (former is None or restarted or not former.report.started):
+            self._on_start()
 
     def _period(self) -> float:
         started = self._answer is not None and self._answer.report.started
         if self._failures == 0:
-            period = PERIOD if started else SHORT_PERIOD
+            period = (SILENT_PERIOD if self.silent else PERIOD) if started else SHORT_PERIOD
         elif self._failures < _QUICK_FAILURES:
             period = SHORT_PERIOD
         else:

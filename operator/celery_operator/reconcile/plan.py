@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from celery_operator.desired import children, connections, following, hook_job, names
 from celery_operator.desired.beat_statefulset import COMPONENT
-from celery_operator.desired.digest import digest
 from celery_operator.desired.metadata import (
     REFERENCES_HASH_ANNOTATION,
     RETAINED_ANNOTATION,
-    SUSPENDED_REPLICAS_ANNOTATION,
 )
 from celery_operator.desired.pod import Surroundings
 from celery_operator.desired.runtime_configmap import live_volume
@@ -31,9 +29,18 @@ from celery_operator.kube.objects import (
     Manifest,
     ObjectRef,
 )
-from celery_operator.observe.cache import live_digest
 from celery_operator.observe.snapshot import Snapshot
-from celery_operator.reconcile import hooks, problems, repair, replicas, rollout, strangers, suspension
+from celery_operator.reconcile import (
+    changes,
+    hooks,
+    problems,
+    queue_agreement,
+    repair,
+    replicas,
+    rollout,
+    strangers,
+    suspension,
+)
 from celery_operator.reconcile.rollout import template_hash
 from celery_operator.reconcile.steps import FIELD_MANAGER, Apply, Delete, Mark, Scaled
 from celery_operator.reconcile.strangers import Stranger, owned
@@ -78,6 +85,10 @@ class Plan:
     """What a withheld change of beat waits for, in words."""
     hook: hooks.Wait | None = None
     """What all withheld changes wait for instead."""
+    queue_wait: hooks.Wait | None = None
+    """What some of them wait for before that: declared queues that agree with the broker's."""
+    compare_queues: bool = False
+    """The broker is to be asked for the declared queues."""
     scaled: tuple[Scaled, ...] = ()
     references_changed: bool = False
     """Pods are replaced because the data of a Secret or ConfigMap changed that they read at their start."""
@@ -241,18 +252,23 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
             found.append(strangers.describe(snapshot.cluster, live))
         else:
             mine.append(manifest)
-            applies += _applies(snapshot, ref, manifest, live)
+            applies += changes.applies(snapshot, ref, manifest, live)
     hook = hooks.decide(snapshot)
     found += [] if hook.stranger is None else [hook.stranger]
     waits_for = _beat_waits_for(snapshot, mine) if hook.pending is None else ()
     waiting = {_beat(snapshot)} if waits_for else set()
     if hook.pending is not None:
         waiting = {ObjectRef.of(manifest) for manifest in mine if hooks.concerns(manifest)}
+    # Before a hook is run as well: what it migrates would be of use to nobody but the pods that are held.
+    hold = queue_agreement.decide(snapshot, mine, frozenset(() if hook.create else waiting))
+    waiting |= hold.refs
     now = [step for step in applies if step.ref not in waiting or _is_scaling(snapshot, step)]
-    now += _around_templates(snapshot, [manifest for manifest in mine if ObjectRef.of(manifest) in waiting])
-    now += job if hook.create else ()
+    held = [manifest for manifest in mine if ObjectRef.of(manifest) in waiting and hooks.concerns(manifest)]
+    now += _around_templates(snapshot, held)
+    now += job if hook.create and hold.wait is None else ()
     unwanted = tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ()))
-    if hook.pending is not None:  # no workload that the spec no longer has may outlive suspend
+    if hook.pending is not None or hold.wait is not None:
+        # What is no longer wanted goes with what takes its place; but no workload of a former spec outlives suspend.
         at_zero = snapshot.cluster.spec.suspend
         unwanted = tuple(each for each in unwanted if at_zero and hooks.concerns(snapshot.live[each.ref]))
     plan = Plan(
@@ -263,12 +279,17 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
         withheld=tuple(step for step in applies if step.ref in waiting and step.manager == FIELD_MANAGER),
         waits_for=waits_for,
         hook=hook.pending,
+        queue_wait=hold.wait,
+        compare_queues=hold.compare,
         scaled=tuple(replicas.scaled(snapshot, now)),
         references_changed=any(_references_changed(snapshot, step) for step in now),
     )
     plan = _with_strangers(plan, found)
     if snapshot.cluster.spec.suspend and any(step.resource_version is not None for step in now):
         return replace(plan, requeue_after=_RETRY_SUSPEND)
+    differs = snapshot.queues is not None and snapshot.queues.differences
+    if plan.requeue_after is None and (hold.wait is not None or differs):
+        return replace(plan, requeue_after=queue_agreement.AGAIN)
     return plan
 
 
@@ -295,12 +316,12 @@ def _around_templates(snapshot: Snapshot, waiting: list[Manifest]) -> Iterator[A
         live = snapshot.live.get(ref)
         if live is None:
             continue
-        wanted = manifest if ref.kind != DEPLOYMENT else _without_replicas(manifest)
+        wanted = manifest if ref.kind != DEPLOYMENT else changes.without_replicas(manifest)
         if ref.kind == STATEFUL_SET and live["spec"].get("replicas", 1) == 0:
             wanted = {**wanted, "spec": {**wanted["spec"], "replicas": 0}}  # suspended: it starts with the new template
         kept = repair.around_template(live, wanted)
         if kept is not None:
-            yield from _if_changed(snapshot, ref, kept, live, FIELD_MANAGER)
+            yield from changes.if_changed(snapshot, ref, kept, live, FIELD_MANAGER)
 
 
 def _is_scaling(snapshot: Snapshot, step: Apply) -> bool:
@@ -313,7 +334,7 @@ def _job(snapshot: Snapshot) -> Iterator[Apply]:
     hook = hook_job.wanted(snapshot.cluster.spec)
     if hook is not None:
         manifest = hook_job.build(snapshot.cluster, hook, _current(snapshot))
-        ref, desired = ObjectRef.of(manifest), _digest(manifest)
+        ref, desired = ObjectRef.of(manifest), changes.digest_of(manifest)
         yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired=desired)
 
 
@@ -335,49 +356,6 @@ def _references_hash(manifest: Manifest) -> str | None:
     annotations = manifest["spec"]["template"].get("metadata", {}).get("annotations") or {}
     value = annotations.get(REFERENCES_HASH_ANNOTATION)
     return None if value is None else str(value)
-
-
-def _applies(snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None) -> Iterator[Apply]:
-    """The applies that a child needs now.
-
-    A Deployment's replicas are sent with the rest only when it is created. Afterwards the scale manager applies
-    them first, so that they are owned twice before the main manager omits them: a sole owner's omission would
-    reset them to 1.
-    """
-    if ref.kind != DEPLOYMENT:
-        yield from _if_changed(snapshot, ref, manifest, live, FIELD_MANAGER)
-        return
-    if live is None:
-        yield Apply(manifest=manifest, uid=None, ref=ref, manager=FIELD_MANAGER, desired="created")
-        yield from replicas.after_creation(snapshot, ref, manifest)
-        return
-    yield from replicas.scale(snapshot, ref, manifest, live)
-    yield from _if_changed(snapshot, ref, _without_replicas(manifest), live, FIELD_MANAGER)
-
-
-def _without_replicas(manifest: Manifest) -> Manifest:
-    """Without what the scale manager owns: the number, and the note of what it was."""
-    metadata = manifest["metadata"]
-    annotations = metadata.get("annotations") or {}
-    if SUSPENDED_REPLICAS_ANNOTATION in annotations:
-        kept = {key: value for key, value in annotations.items() if key != SUSPENDED_REPLICAS_ANNOTATION}
-        metadata = {**metadata, "annotations": kept}
-    spec = {key: value for key, value in manifest["spec"].items() if key != "replicas"}
-    return {**manifest, "metadata": metadata, "spec": spec}
-
-
-def _if_changed(
-    snapshot: Snapshot, ref: ObjectRef, manifest: Manifest, live: Manifest | None, manager: str
-) -> Iterator[Apply]:
-    desired, known = _digest(manifest), snapshot.applied.get((ref, manager))
-    if live is None or known is None or (known.desired, known.live) != (desired, live_digest(live)):
-        uid = None if live is None else live["metadata"]["uid"]
-        yield Apply(manifest=manifest, uid=uid, ref=ref, manager=manager, desired=desired)
-
-
-def _digest(manifest: Manifest) -> str:
-    # The runtime's text is most of a pass's work, and its digest is in the ConfigMap's name already.
-    return digest({key: value for key, value in manifest.items() if key != "data"})
 
 
 def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] = ()) -> Iterator[Delete]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.overrides import Overrides
-from celery_operator.desired import component
+from celery_operator.desired import component, hook_job
 
 
 def problems(cluster: CeleryCluster) -> Iterator[str]:
@@ -15,6 +15,8 @@ def problems(cluster: CeleryCluster) -> Iterator[str]:
     components: list[tuple[str, Overrides]] = [(f"spec.workers[{group.name}]", group) for group in spec.workers]
     if spec.beat is not None:
         components.append(("spec.beat", spec.beat))
+    if hook_job.wanted(spec) is not None:
+        components.append(("spec.hooks.beforeRollout", Overrides(pod_security=hook_job.pod_security(spec))))
     for group in spec.workers:
         disk = group.persistence
         mounts = component.resolve(spec, group).volume_mounts

@@ -12,8 +12,8 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.scalars import quantity
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import (
+    beat_problems,
     connections,
-    crontab,
     launch_settings,
 )
 from celery_operator.reconcile import claimed_names, connection_problems, pod_problems, queue_problems, task_times
@@ -30,7 +30,7 @@ def find(cluster: CeleryCluster) -> tuple[str, ...]:
         *task_times.problems(cluster),
         *connection_problems.problems(cluster),
         *_impossible_memory(cluster),
-        *_impossible_times(cluster),
+        *beat_problems.problems(cluster),
         *_too_large(cluster),
         *pod_problems.problems(cluster),
         *queue_problems.problems(cluster),
@@ -58,15 +58,6 @@ def _impossible_memory(cluster: CeleryCluster) -> Iterator[str]:
 
 def _memory_limit(group: WorkerGroup) -> int | str | None:
     return ((group.resources.limits if group.resources is not None else None) or {}).get("memory")
-
-
-def _impossible_times(cluster: CeleryCluster) -> Iterator[str]:
-    """What would end a new beat at its start, and with it the old one."""
-    beat = cluster.spec.beat
-    for entry in (beat.schedule or []) if beat is not None else []:
-        wrong = crontab.problem(entry.crontab) if entry.crontab is not None else None
-        if wrong is not None:
-            yield f"spec.beat.schedule[{entry.name}].crontab: {wrong}"
 
 
 def _too_large(cluster: CeleryCluster) -> Iterator[str]:

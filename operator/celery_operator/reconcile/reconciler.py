@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 
 from celery_operator.api.cluster import CeleryCluster
-from celery_operator.desired import connections, names
+from celery_operator.desired import connections, names, queues
 from celery_operator.desired.platform import Platform
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.client import KubeClient
@@ -21,20 +21,23 @@ from celery_operator.kube.events import EventRecorder
 from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, ObjectRef
 from celery_operator.lint.linter import Linter
 from celery_operator.lint.rule import Finding
+from celery_operator.observe.broker.queue_comparison import Comparison
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.references import Readings, ReferenceReader
 from celery_operator.observe.snapshot import Snapshot, Target
-from celery_operator.reconcile import deadlines
+from celery_operator.reconcile import deadlines, queue_agreement
 from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.apply import AppliedMemory, Applier, Rejected
 from celery_operator.reconcile.autoscaling.document import explain
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.lint_facts import Facts
 from celery_operator.reconcile.messenger import Messenger
+from celery_operator.reconcile.neighbourhoods import Neighbourhoods
 from celery_operator.reconcile.plan import Blocked, Plan
 from celery_operator.reconcile.status import build as status_building
+from celery_operator.reconcile.status import queues_match
 from celery_operator.reconcile.status.build import StatusEvent
 from celery_operator.reconcile.status.view import StatusView
 from celery_operator.reconcile.steps import FIELD_MANAGER
@@ -71,6 +74,14 @@ class Scaler(Protocol):
     def facts(self, key: ClusterKey) -> Facts: ...
 
 
+class Comparer(Protocol):
+    """Who compares declared queues with a broker's, beside the passes."""
+
+    def known(self, key: ClusterKey, identity: str) -> Comparison | None: ...
+    def begin(self, key: ClusterKey, identity: str, declared: Sequence[Mapping[str, Any]]) -> None: ...
+    def forget(self, key: ClusterKey) -> None: ...
+
+
 class PassObserver(Protocol):
     """What passes tell a metrics registry."""
 
@@ -102,6 +113,7 @@ class Reconciler:
         runtime: Runtime,
         events: EventRecorder,
         broker: Callable[[ClusterKey], Reachability],
+        queues: Comparer,
         references: ReferenceReader,
         messenger: Messenger,
         scaler: Scaler,
@@ -110,12 +122,15 @@ class Reconciler:
         clock: Callable[[], float],
         random: Callable[[], float],
         platform: Callable[[], Platform] = Platform,
+        on_neighbours: Callable[[ClusterKey], None] = lambda _: None,
     ) -> None:
+        """``on_neighbours``: told of a CeleryCluster that needs a pass, because another one on its broker changed."""
         self._client = client
         self._cache = cache
         self._runtime = runtime
         self._events = events
         self._broker = broker
+        self._queues = queues
         self._references = references
         self._messenger = messenger
         self._scaler = scaler
@@ -126,7 +141,8 @@ class Reconciler:
         self._platform = platform
         self._waiting: set[ClusterKey] = set()
         self._memory = AppliedMemory()
-        self._linter = Linter()
+        self._linter = Linter(lambda broker: self._neighbourhoods.changed(broker))
+        self._neighbourhoods = Neighbourhoods(members=self._linter.on, on_change=on_neighbours)
         self._applier = Applier(client, cache, self._memory)
 
     async def reconcile(self, key: ClusterKey) -> float | None:
@@ -159,6 +175,7 @@ class Reconciler:
             self._messenger.forget(key)
         self._memory.forget(key)
         self._references.forget(key)
+        self._queues.forget(key)
         self._scaler.forget(key)
         self._waiting.discard(key)
         self._linter.forget(key.namespace, key.name)
@@ -196,6 +213,7 @@ class Reconciler:
                 readings = await self._references.read(cluster)
                 snapshot = await self._observe(cluster, readings)
                 plan = planning.make(snapshot)
+                self._compare_queues(snapshot, plan)
                 again = await self._applier.execute(cluster, plan)
         except Rejected as error:
             blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
@@ -261,6 +279,7 @@ class Reconciler:
             references_hashes=readings.hashes,
             redis_secret=redis_secret,
             applied=dict(self._memory.of(key)),
+            queues=self._known_queues(cluster),
         )
         unknown = [ref for ref in planning.desired_refs(snapshot) if ref not in live]
         for ref, found in zip(unknown, await asyncio.gather(*map(self._client.get, unknown)), strict=True):
@@ -268,6 +287,21 @@ class Reconciler:
                 live[ref] = strip(found)
         # Last: a look while this pass waited may have let the pods go that a former one meant.
         return replace(snapshot, targets=self._scaler.targets(key))
+
+    def _known_queues(self, cluster: CeleryCluster) -> Comparison | None:
+        if not queues.comparable(cluster.spec):
+            return None
+        key = ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name)
+        return self._queues.known(key, queue_agreement.identity(cluster.spec))
+
+    def _compare_queues(self, snapshot: Snapshot, plan: Plan) -> None:
+        """Ask the broker where the plan wants it, and where a difference was told that nobody knows of any more."""
+        spec, metadata = snapshot.cluster.spec, snapshot.cluster.metadata
+        key = ClusterKey(namespace=metadata.namespace, name=metadata.name)
+        status = (self._cache.cluster(key) or {}).get("status") or {}
+        outdated = snapshot.queues is None or snapshot.queues.stale
+        if plan.compare_queues or (outdated and queues.comparable(spec) and _is_false(status, queues_match.NAME)):
+            self._queues.begin(key, queue_agreement.identity(spec), queue_agreement.declared(spec))
 
     async def _redis_secret(self, cluster: CeleryCluster, live: Mapping[ObjectRef, Manifest]) -> Manifest | None:
         """The managed Redis' Secret without what it keeps secret.
@@ -297,7 +331,10 @@ class Reconciler:
             waits_for=plan.waits_for if plan.withheld else (),
             held=plan.held,
             hook=plan.hook,
+            queues=self._known_queues(cluster),
+            queue_wait=plan.queue_wait,
             autoscaling=self._scaler.views(key),
+            fleet=facts.fleet,
             findings=self._linter.findings(cluster, facts.fleet, facts.broker),
             missing_kinds=self._platform().missing,
             now_monotonic=self._clock(),
@@ -331,6 +368,11 @@ class Reconciler:
             await self._events.record(
                 manifest, type=event.type, reason=event.reason, message=mask_secrets(event.message), action=event.action
             )
+
+
+def _is_false(status: Mapping[str, Any], condition: str) -> bool:
+    found = (each for each in status.get("conditions") or () if each.get("type") == condition)
+    return any(each.get("status") == "False" for each in found)
 
 
 def _masked(value: Any) -> Any:

@@ -6,14 +6,18 @@ Parts are percent-encoded here, because ``$(VAR)`` in a pod's environment cannot
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional
-from urllib.parse import quote
+import re
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+from urllib.parse import quote, unquote
 
 from .failures import StartError, redactor
 
 BROKER = "CELERY_OPERATOR_BROKER"
 RESULT_BACKEND = "CELERY_OPERATOR_RESULT_BACKEND"
 """Prefixes of the variables that say where each of the two is."""
+
+_LEAST_PIECE = 4
+"""Characters of a piece of a password that is hidden for itself: shorter ones are parts of every other word."""
 
 SENTINEL = "sentinel://"
 """What the URLs of Redis Sentinel begin with."""
@@ -61,13 +65,28 @@ def text(value: Optional[str]) -> str:
 
 
 def _spellings(password: str) -> List[str]:
-    return [password, quote(password, safe="")] if password else []
+    return list({password, quote(password, safe=""), unquote(password)}) if password else []
 
 
 def _hide_passwords(address: str) -> None:
     """Let no password of one or of several URLs be printed; one with a semicolon in it counts as a whole, too."""
     for each in (address, *address.split(";")):
-        redactor.add(_spellings(password_of(each)))
+        for password in _passwords_in(each):
+            redactor.add(_spellings(password))
+
+
+def _passwords_in(address: str) -> Iterator[str]:
+    """What may be meant as the password. One with a slash that is not encoded ends at the last @; who reads it as a
+    port and a path quotes its pieces."""
+    yield password_of(address)
+    credentials, at, _ = address.partition("://")[2].rpartition("@")
+    user, _, password = credentials.partition(":")
+    if not at or "/" in user or user.startswith("[") or "://" in password:
+        return
+    yield password
+    pieces = re.split("[/?#]", password)
+    if not pieces[0].isdigit():  # of host:port/database?name=a@b
+        yield from (piece for piece in pieces if len(piece) >= _LEAST_PIECE)
 
 
 def password_of(address: str) -> str:

@@ -34,12 +34,16 @@ DEFAULT_PROBE_PORT = 9540
 
 @dataclass(frozen=True)
 class ScheduleItem:
-    """One entry of spec.beat.schedule; exactly one of ``crontab`` and ``every_seconds``."""
+    """One entry of spec.beat.schedule; exactly one of ``crontab``, ``every_seconds`` and ``solar``.
+
+    ``solar``: event, latitude and longitude.
+    """
 
     name: str
     task: str
     crontab: Optional[str] = None
     every_seconds: Optional[float] = None
+    solar: Optional[Mapping[str, Any]] = None
     args: Tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     queue: Optional[str] = None
@@ -171,6 +175,7 @@ def _parse_beat(raw: Mapping[str, Any]) -> BeatSettings:
                 task=item["task"],
                 crontab=item.get("crontab"),
                 every_seconds=item.get("everySeconds"),
+                solar=item.get("solar"),
                 args=tuple(item.get("args") or ()),
                 kwargs=dict(item.get("kwargs") or {}),
                 queue=item.get("queue"),

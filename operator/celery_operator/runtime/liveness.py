@@ -86,7 +86,8 @@ def worker_started(facts: WorkerFacts) -> Verdict:
 class BeatFacts:
     """Seconds; ``tick_age`` None before the first tick, then ``set_up_age`` counts.
 
-    ``refused``: what the broker does not allow, None when it does.
+    ``refused``: what the broker does not allow, None when it does. ``awaits``: whose turn it is instead, as long as
+    the scheduler has a lock of its own that another beat holds.
     """
 
     set_up_age: float
@@ -94,6 +95,7 @@ class BeatFacts:
     max_interval: float
     broker_away: bool = False
     refused: Optional[str] = None
+    awaits: Optional[str] = None
     stuck_in_broker: bool = False
     shutting_down: bool = False
 
@@ -102,7 +104,7 @@ def beat_alive(facts: BeatFacts) -> Verdict:
     """Whether the scheduler ticks, or only the broker is away."""
     age = facts.set_up_age if facts.tick_age is None else facts.tick_age
     limit = max(3 * facts.max_interval, BEAT_LIMIT)
-    if age < limit or facts.broker_away or facts.stuck_in_broker or facts.shutting_down:
+    if age < limit or facts.broker_away or facts.awaits is not None or facts.stuck_in_broker or facts.shutting_down:
         return True, "ok"
     return False, "the scheduler has not ticked for %d s (limit %d s)" % (age, limit)
 
@@ -111,4 +113,5 @@ def beat_ready(facts: BeatFacts) -> Verdict:
     """Set up, not shutting down, and allowed to claim ticks: an outage passes, missing rights do not."""
     if facts.shutting_down:
         return False, "shutting down"
-    return (True, "ok") if facts.refused is None else (False, facts.refused)
+    reason = facts.refused if facts.refused is not None else facts.awaits
+    return (True, "ok") if reason is None else (False, reason)

@@ -215,11 +215,12 @@ def _worker_hooks(app: Any, settings: Settings, found: Installed, command: comma
 
 
 def _beat_hooks(app: Any, settings: Settings, found: Installed) -> Any:
-    from . import beat_scheduler, beat_scheduler_class
+    from . import beat_news, beat_scheduler, beat_scheduler_class
     from .beat_state import BeatState
 
     state = BeatState(settings, found)
-    builder = beat_scheduler.install(app, state, _server(settings, state))
+    server = _server(settings, state, {beat_news.PATH: state.news.command})
+    builder = beat_scheduler.install(app, state, server)
     beat_scheduler_class.builders.append(builder)
     option: List[str] = ["-S", "%s:%s" % (beat_scheduler_class.__name__, beat_scheduler_class.NAME)]
     return state, option

@@ -19,6 +19,8 @@ class Queue:
     """Those of ``ready`` whose ETA has not come; None when the broker cannot tell: then all of them are due."""
     next_eta: float | None = None
     """Seconds from now until the first ETA among them; below 0 when it has just come."""
+    hides_eta: bool = False
+    """Whether others of ``ready`` may have an ETA, too, that the broker does not show."""
     share: float = 1.0
     """This group's part of the queue, 0 to 1: its most slots over the most slots of all groups that consume it."""
 
@@ -91,7 +93,7 @@ class Load:
     @property
     def hides_eta(self) -> bool:
         """Whether some queue's broker cannot tell which messages wait for their ETA: those that go back look due."""
-        return any(queue.future_eta is None for queue in self.queues)
+        return any(queue.future_eta is None or queue.hides_eta for queue in self.queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,10 +79,27 @@ def _side(side: str) -> Rows:
     }
 
 
+def _sqs() -> Rows:
+    def wrap(field: str) -> Any:
+        other = {"accessKeyIdFrom": SECRET, "secretAccessKeyFrom": SECRET}
+        return lambda value: {"broker": {"url": "sqs://", "sqs": {"credentialsFrom": {**other, field: value}}}}
+
+    path = "broker.sqs.credentialsFrom"
+    whole = ({"broker": {"url": "sqs://"}}, wrap("accessKeyIdFrom")(SECRET))
+    rows = {"broker.sqs": whole, path: whole}
+    for field in ("accessKeyIdFrom", "secretAccessKeyFrom"):
+        # Required, so there is no spec without it.
+        found = references(f"{path}.{field}", wrap(field))
+        rows |= {f"{path}.{field}": whole, f"{path}.{field}.secretKeyRef": whole}
+        rows |= {name: row for name, row in found.items() if name.count(".") > path.count(".") + 2}
+    return rows
+
+
 BACKEND: Json = {"resultBackend": {"url": "redis://r"}}
 CONNECTION_ROWS: Rows = {
     **_side("broker"),
     **_side("resultBackend"),
+    **_sqs(),
     "resultBackend.disabled": (BACKEND, {"resultBackend": {"disabled": True}}),
     "resultBackend.expires": (BACKEND, {"resultBackend": {"url": "redis://r", "expires": "1h"}}),
     **settings("configFrom", lambda value: {"configFrom": value}),

@@ -80,6 +80,29 @@ TLS: Json = {
 }
 
 
+ACCESS_KEY = {"accessKeyIdFrom": secret_key("aws", "id"), "secretAccessKeyFrom": secret_key("aws", "secret")}
+SQS: Json = {"broker": {"url": "sqs://", "sqs": {"credentialsFrom": ACCESS_KEY}}}
+AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+def aws_variables(spec: Json) -> dict[str, Any]:
+    """Those of the worker's container; every name must be there once."""
+    (worker,) = [one for one in children.build(cluster(spec), SURROUNDINGS) if one["kind"] == "Deployment"]
+    env = worker["spec"]["template"]["spec"]["containers"][0]["env"]
+    found = [variable for variable in env if variable["name"] in AWS]
+    assert len(found) == len({variable["name"] for variable in found})
+    return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in found}
+
+
+def test_the_access_key_for_sqs_is_the_workers_too() -> None:
+    assert aws_variables(SQS) == dict(zip(AWS, (secret_key("aws", "id"), secret_key("aws", "secret")), strict=True))
+
+
+def test_the_access_key_of_the_users_environment_counts_and_is_never_mixed_with_another() -> None:
+    for name in AWS:
+        assert aws_variables({**SQS, "env": [{"name": name, "value": "mine"}]}) == {name: "mine"}
+
+
 @pytest.mark.parametrize("side", ["broker", "resultBackend"])
 @pytest.mark.parametrize(
     ("connection", "variables"),

@@ -16,6 +16,9 @@ from celery_operator.desired import crontab
         "59 23 31 12 7",
         "0-30/10 * * */3 sunday",
         "0 0 29 feb *",
+        "0 0 31 nov-jan *",
+        "0 0 30-5 2 *",
+        "50-10 * * * fri-mon",
     ],
 )
 def test_good_expressions(expression: str) -> None:
@@ -34,6 +37,9 @@ def test_good_expressions(expression: str) -> None:
         ("0 0 * jan *,", "'' is no day of week"),
         ("0 0 * * * *", "has 6 fields, not 5"),
         ("1--2 * * * *", "'1--2' is no minute"),
+        ("5/10 * * * *", "'5/10' is no minute"),
+        ("0 0 30 2 *", "never comes: none of its months has a day 30"),
+        ("0 0 31 feb,4,nov *", "never comes: none of its months has a day 31"),
     ],
 )
 def test_bad_expressions(expression: str, words: str) -> None:

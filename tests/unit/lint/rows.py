@@ -14,6 +14,7 @@ LATE: Json = {"taskDelivery": "AtLeastOnce"}
 RABBIT: Json = {"broker": {"url": "amqp://rabbit"}}
 SECRET: Json = {"broker": {"urlFrom": {"secretKeyRef": {"name": "s", "key": "url"}}}}
 QUORUM: Json = {**RABBIT, "config": {"task_default_queue_type": "quorum", "task_default_exchange_type": "topic"}}
+HOOK: Json = {"hooks": {"beforeRollout": {"command": ["migrate"]}}}
 LENGTH: Json = {"minReplicas": 1, "maxReplicas": 3, "targetQueueLength": 10}
 REDIS = BrokerFacts(scheme="rediss")
 
@@ -75,6 +76,18 @@ ROWS = (
         seen({"podSecurity": None, "workers": [{"name": "web", "podSecurity": "Restricted"}, {"name": "mail"}]}),
         seen({"podSecurity": None, **group(podSecurity="Restricted")}),
         "spec.podSecurity is not set",
+    ),
+    Row(
+        "pod-security-unset",
+        seen({"podSecurity": None, **group(podSecurity="Restricted"), "beat": {"podSecurity": "Compatible"}, **HOOK}),
+        seen({"podSecurity": None, **group(podSecurity="Restricted"), "beat": {"podSecurity": "Restricted"}, **HOOK}),
+        "spec.podSecurity is not set",
+    ),
+    Row(
+        "password-in-spec",
+        seen({"env": [{"name": "DATABASE_URL", "value": "postgres://u:hunt/er2@db/shop"}]}),
+        seen({"env": [{"name": "DATABASE_URL", "value": "postgres://db:5432/shop@eu"}]}),
+        "spec.env[DATABASE_URL] holds a password in plain text",
     ),
     Row(
         "password-in-spec",

@@ -58,8 +58,9 @@ def test_good_specs_are_good(spec: Json) -> None:
         ({"podLabels": {"a": 1}}, "spec.podLabels[a]: must be a text, and is 1"),
         ({"broker": {"url": 3}}, "spec.broker.url: must be a text, and is 3"),
         ({"app": "redis://:hunter2@r"}, "spec.app: a URL does not match "),
-        ({"app": ":hunter2@r:6379"}, "spec.app: a URL does not match "),
-        ({"workers": "amqp:user:hunter2@r"}, "spec.workers: must be a list, and is a URL"),
+        ({"app": ":hunter2@r:6379"}, "spec.app: a text that may hold a password does not match "),
+        ({"app": "somebody@example.com"}, "spec.app: 'somebody@example.com' does not match "),
+        ({"workers": "amqp:user:hunter2@r"}, "spec.workers: must be a list, and is a text that may hold a password"),
     ],
 )
 def test_a_mistake_is_named_with_its_path(spec: Json, problem: str) -> None:

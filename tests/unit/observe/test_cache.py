@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_operator.desired import children
+from celery_operator.desired import children, runtime_configmap
 from celery_operator.kube.objects import CONFIG_MAP, DEPLOYMENT, POD, ObjectRef
 from celery_operator.observe.cache import ObjectCache, live_digest, strip
 from celery_operator.observe.key import ClusterKey
@@ -225,7 +225,10 @@ def test_a_pod_keeps_what_status_and_pruning_read() -> None:
             "nodeName": "n",
             "containers": [{"name": "worker", "ports": [{"name": "a"}], "env": [{"name": "A", "value": "a secret"}]}],
             "terminationGracePeriodSeconds": 300,
-            "volumes": [{"name": "c", "configMap": {"name": "x"}}, {"name": "t", "emptyDir": {}}],
+            "volumes": [
+                {"name": "c", "configMap": {"name": "x", "items": [{"key": "a.py", "path": "runtime/a.py"}]}},
+                {"name": "t", "emptyDir": {}},
+            ],
         },
         "status": {
             "phase": "Running",
@@ -303,3 +306,24 @@ def test_the_text_of_a_config_map_counts_and_is_not_kept() -> None:
     assert "launcher" not in str(stripped)
     other = {**runtime, "data": {**runtime["data"], "launch.py": "# other\n"}}
     assert live_digest(strip(other)) != live_digest(stripped)
+
+
+def test_pod_templates_share_the_list_of_the_runtime_s_files() -> None:
+    """It is the largest part of a Deployment, and the same in all of them."""
+
+    def deployment(name: str, volume: str, **entry: str) -> Json:
+        source = {"name": f"{name}-runtime", "defaultMode": 420, "items": [{"key": "a.py", "path": "b/a.py", **entry}]}
+        other = {"name": "data", "emptyDir": {}}
+        spec = {"template": {"spec": {"volumes": [{"name": volume, "configMap": source}, other]}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+    def items(found: Json) -> Any:
+        return found["spec"]["template"]["spec"]["volumes"][0]["configMap"]["items"]
+
+    one, two = deployment("one", runtime_configmap.VOLUME), deployment("two", runtime_configmap.VOLUME)
+    assert strip(one) == one
+    assert live_digest(strip(one)) == live_digest(one)
+    assert items(strip(one)) is items(strip(two))
+    for different in (deployment("three", "mine"), deployment("four", runtime_configmap.VOLUME, mode="0400")):
+        assert strip(different) == different
+        assert items(strip(different)) is items(different)

@@ -18,6 +18,7 @@ from tests.unit.desired.clusters import cluster
 Json = dict[str, Any]
 KEY = {"name": "s", "key": "k"}
 SOURCE: Json = {"secretKeyRef": KEY}
+ACCESS_KEY: Json = {"accessKeyIdFrom": SOURCE, "secretAccessKeyFrom": SOURCE}
 PARTS: Json = {"scheme": "redis", "host": "r"}
 
 
@@ -67,6 +68,10 @@ IN_TEMPLATE = ("Secret", "s", "k", "spec.podTemplate", False)
                 }
             },
             [of_key(f"spec.resultBackend.tls.{field}") for field in ("caFrom", "certificateFrom", "keyFrom")],
+        ),
+        (
+            {"broker": {"url": "sqs://", "sqs": {"credentialsFrom": ACCESS_KEY}}},
+            [of_key(f"spec.broker.sqs.credentialsFrom.{field}") for field in ACCESS_KEY],
         ),
         (
             {"broker": {"serviceBinding": {"name": "s"}}},

@@ -78,7 +78,10 @@ async def test_a_worker_is_asked_every_second_until_it_consumes_and_seldom_then(
         assert len(runtime.gets) == asked
 
 
-def test_a_worker_that_runs_is_asked_every_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("silent", "times"), [(False, [0, 30, 60, 90]), (True, list(range(0, 100, 5)))])
+def test_a_worker_that_runs_is_asked_every_half_minute(
+    silent: bool, times: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[float] = []
 
     async def test(clock: Callable[[], float]) -> None:
@@ -93,12 +96,61 @@ def test_a_worker_that_runs_is_asked_every_half_minute(monkeypatch: pytest.Monke
 
         monkeypatch.setattr(WorkerClient, "status", status)
         poller = WorkerReports(clock=clock, random=lambda: 0.5)
-        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)})
+        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)}, silent=silent)
         await asyncio.sleep(100)
         await poller.stop()
 
     run(test)
-    assert asked == [0, 30, 60, 90]
+    assert asked == times
+
+
+async def test_a_worker_that_begins_to_consume_is_told_of_once_for_each_start_of_its_container() -> None:
+    started: list[ClusterKey] = []
+    reports = WorkerReports(clock=time.monotonic, random=lambda: 0.5, on_start=started.append)
+    async with Runtime(started=False) as runtime:
+        watch(reports, runtime)
+        await reported(reports, runtime)
+        assert not started
+        runtime.started = True
+        await until(lambda: bool(started))
+        for number, boot_id in enumerate(["boot-1", "boot-2"], start=1):
+            runtime.restart(boot_id)
+            asked = len(runtime.gets)
+            assert reports.ask(runtime.uid, f"ready at {number}")
+            await until(lambda asked=asked: len(runtime.gets) > asked)  # type: ignore[misc]
+        await until(lambda: (report := reports.get(runtime.uid)) is not None and report.boot_id == "boot-2")
+        assert started == [SHOP, SHOP]
+        await reports.stop()
+
+
+def test_a_pod_is_asked_out_of_turn_once_for_each_occasion(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    async def test(clock: Callable[[], float]) -> None:
+        async def status(*_: object, **__: object) -> Answer:
+            asked.append(clock())
+            return Answer(
+                report=WorkerReport(
+                    at=clock(), boot_id="boot-1", slots=2, active=1, reserved=0, held=0, eta=None, processed=5,
+                    started=True, shutting_down=False, draining=False, drained=False,
+                )
+            )  # fmt: skip
+
+        monkeypatch.setattr(WorkerClient, "status", status)
+        poller = WorkerReports(clock=clock, random=lambda: 0.5)
+        assert not poller.ask("uid-1", "ready at 1"), "nobody watches it"
+        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)})
+        await asyncio.sleep(5)
+        assert poller.ask("uid-1", "ready at 1")
+        await asyncio.sleep(5)
+        assert poller.ask("uid-1", "ready at 1")
+        await asyncio.sleep(5)
+        assert poller.ask("uid-1", "ready at 2")
+        await asyncio.sleep(1)
+        await poller.stop()
+
+    run(test)
+    assert asked == [0, 5, 15]
 
 
 async def test_a_pod_that_listens_later_is_found(reports: WorkerReports) -> None:

@@ -18,6 +18,7 @@ from celery_operator.kube.objects import Manifest, ObjectRef
 from celery_operator.observe import kinds
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.hub import BrokerHub
+from celery_operator.observe.broker.queue_comparer import QueueComparer
 from celery_operator.observe.broker.reachability import REACHABLE
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
@@ -73,14 +74,14 @@ class Server(KubeClient):
 class Pass:
     """The real reconciler and autoscaler; the broker is nowhere, and the one pod does not answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, comparer: QueueComparer | None = None) -> None:
         self.server = Server()
         self.cache = ObjectCache(kinds.CELERY_CLUSTER)
         self.reports = WorkerReports(clock=time.monotonic, random=random.random)
         self.scaler = Autoscaler(
             cache=self.cache,
             hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
-            reports=self.reports,
+            reports=lambda _: self.reports,
             resolve=_nowhere,
             on_change=lambda _: None,
             leads=lambda: True,
@@ -99,6 +100,7 @@ class Pass:
             scaler=self.scaler,
             observer=Metrics(),
             broker=lambda _: REACHABLE,
+            queues=comparer or QueueComparer(resolve=_nowhere, on_change=lambda _: None, clock=time.monotonic),
             now=_now,
             clock=time.monotonic,
             random=random.random,

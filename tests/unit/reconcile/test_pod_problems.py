@@ -12,6 +12,7 @@ from tests.unit.desired.clusters import cluster
 Json = dict[str, Any]
 ROOT = {"securityContext": {"runAsUser": 0}}
 RESTRICTED = {"podSecurity": "Restricted"}
+HOOK: Json = {"hooks": {"beforeRollout": {"command": ["migrate"]}}}
 
 
 def group(**fields: Any) -> Json:
@@ -34,6 +35,11 @@ def group(**fields: Any) -> Json:
             ["spec.workers[web].securityContext: runAsUser 0 is root"],
         ),
         ({**RESTRICTED, "beat": ROOT}, ["spec.beat.securityContext: runAsUser 0 is root"]),
+        (
+            {**ROOT, **RESTRICTED, **HOOK, **group(podSecurity="Compatible")},
+            ["spec.securityContext, which counts for spec.hooks.beforeRollout: runAsUser 0 is root"],
+        ),
+        ({**ROOT, **HOOK, **group(**RESTRICTED, securityContext={"runAsUser": 1000})}, []),
         (
             {**RESTRICTED, **group(securityContext={"runAsNonRoot": False})},
             ["spec.workers[web].securityContext: runAsNonRoot false is what podSecurity Restricted refuses"],

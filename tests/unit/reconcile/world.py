@@ -10,6 +10,7 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import following, managed_redis
 from celery_operator.desired.runtime_configmap import Runtime
 from celery_operator.kube.objects import DEPLOYMENT, SECRET, STATEFUL_SET, Kind, Manifest, ObjectRef
+from celery_operator.observe.broker.queue_comparison import Comparison
 from celery_operator.observe.cache import live_digest, strip
 from celery_operator.observe.snapshot import Applied, Snapshot
 from celery_operator.reconcile import plan as planning
@@ -31,6 +32,7 @@ class World:
         self.missing: tuple[str, ...] = ()
         self.references: dict[str, str] = {}
         self.runtime: Runtime = RUNTIME
+        self.queues: Comparison | None = Comparison(identity="all are as declared")
         self._owners: dict[ObjectRef, dict[Path, set[str]]] = {}
         self._count = 100
 
@@ -46,6 +48,7 @@ class World:
             references_hashes=dict(self.references),
             redis_secret=secret,
             applied=dict(self.applied),
+            queues=self.queues,
         )
 
     def plan(self, cluster: CeleryCluster) -> Plan:

@@ -132,6 +132,11 @@ def test_a_password_is_never_printed_however_it_came(environ: dict[str, str]) ->
         ({f"{BROKER}_URL": "amqp://u:first-1@a//;amqp://u:hunter22@b//"}, "first-1"),
         ({f"{BROKER}_URL": "amqp://u:first-1@a//;amqp://u:hunter22@b//"}, "hunter22"),
         ({f"{BROKER}_URL": "redis://:hunter;22@r/0"}, "hunter;22"),
+        ({f"{BROKER}_URL": "amqp://u:hunter/22@r/0"}, "hunter/22"),
+        ({f"{BROKER}_URL": "amqp://u:hunter/first#second@r/0"}, "second"),
+        ({f"{BROKER}_URL": "amqp://u:hunter/first#second@r/0"}, "hunter"),
+        ({f"{BROKER}_URL": "amqp://u:12/hunter22@r/0"}, "12/hunter22"),
+        ({f"{BROKER}_URL": "amqp://u:hunter%2F22@r/0"}, "hunter/22"),
         (
             {f"{BROKER}_BINDING_TYPE": "redis", f"{BROKER}_BINDING_URI": "sentinel://a:1;sentinel://:hunter22@b:1"},
             "hunter22",
@@ -144,6 +149,13 @@ def test_the_password_of_every_one_of_several_urls_is_hidden(
     monkeypatch.setattr(redactor, "_secrets", [])
     addresses.url(BROKER, environ)
     assert redactor.clean(f"refused: {password} at b") == "refused: *** at b"
+
+
+@pytest.mark.parametrize("url", ["redis://r:6379/0?name=a@b", "amqp://r:5672/team@shop", "amqp://[::1]:5672/a@b"])
+def test_what_is_no_password_can_be_read(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setattr(redactor, "_secrets", [])
+    addresses.url(BROKER, {f"{BROKER}_URL": url})
+    assert redactor.clean("port 6379 or 5672 of shop") == "port 6379 or 5672 of shop"
 
 
 @pytest.mark.parametrize("url", ["sentinel://:pw@a:1;sentinel://b:2/3", "sentinel://:pw@a:1/0;sentinel://b:2/3"])

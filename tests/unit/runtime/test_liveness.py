@@ -85,6 +85,12 @@ def test_beat_is_not_ready_while_it_shuts_down() -> None:
     assert beat_ready(replace(BEAT, shutting_down=True))[0] is False
 
 
+def test_beat_waits_in_peace_for_a_lock_that_another_beat_holds() -> None:
+    waiting = replace(BEAT, tick_age=None, awaits="another has it")
+    assert beat_alive(waiting)[0] is True
+    assert beat_ready(waiting) == (False, "another has it")
+
+
 def test_beat_is_not_ready_without_its_rights() -> None:
     assert beat_ready(replace(BEAT, refused="grant them")) == (False, "grant them")
     assert beat_alive(replace(BEAT, tick_age=500.0, broker_away=True, refused="grant them"))[0] is True

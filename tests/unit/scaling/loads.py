@@ -15,7 +15,7 @@ PERIOD = 2.0
 
 def load(*, ready: int | None = 0, workers: tuple[Worker, ...] = (), **fields: Any) -> Load:
     """One queue; replicas as many as there are workers, four slots each, unless said otherwise."""
-    queue = {key: fields.pop(key) for key in ("future_eta", "next_eta", "share") if key in fields}
+    queue = {key: fields.pop(key) for key in ("future_eta", "next_eta", "hides_eta", "share") if key in fields}
     base: dict[str, Any] = {"replicas": len(workers), "slots_per_worker": 4}
     return Load(queues=(Queue(name="mail", ready=ready, **queue),), workers=workers, **{**base, **fields})
 

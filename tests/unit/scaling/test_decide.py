@@ -312,9 +312,10 @@ def test_for_three_heartbeats_what_runs_raises_nothing_and_what_waits_does() -> 
 @pytest.mark.parametrize("by", [policy(), policy(target_queue_length=4)], ids=["latency", "length"])
 def test_where_the_broker_hides_etas_a_worker_that_holds_some_stays(by: Policy) -> None:
     """It would put them back, they would look due, and another worker would take them: so on until next week."""
-    holding = load(workers=(worker(eta=20, idle_seconds=500),), future_eta=None)
-    found = decided(holding, by)
-    assert (found.desired, found.drain) == (1, ())
+    for hidden in ({"future_eta": None}, {"future_eta": 0, "hides_eta": True}):
+        holding = load(workers=(worker(eta=20, idle_seconds=500),), **hidden)
+        found = decided(holding, by)
+        assert (found.desired, found.drain) == (1, ())
     assert decided(load(workers=(worker(eta=20),))).drain == ("a",), "Redis tells which are for later"
 
 

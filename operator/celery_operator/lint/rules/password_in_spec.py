@@ -69,8 +69,14 @@ def _has_password(text: str) -> bool:
 
 
 def _is_with_password(url: str) -> bool:
-    user_info, at, _ = url.partition("://")[2].partition("/")[0].rpartition("@")
-    _, colon, password = user_info.partition(":")
+    rest = url.partition("://")[2]
+    user_info, at, _ = rest.partition("/")[0].rpartition("@")
+    user, colon, password = user_info.partition(":")
+    if not at:
+        # The @ behind a slash: of a password with a slash in it, unless `host:port/` or another URL comes before.
+        user, colon, password = rest.rpartition("@")[0].partition(":")
+        other = "/" in user or user.startswith("[") or "://" in password
+        at = "" if other or password.partition("/")[0].isdecimal() else "@"
     # `$(NAME)` is filled in by the kubelet, from a Secret as a rule.
     return bool(at and colon and password) and not (password.startswith("$(") and password.endswith(")"))
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from celery_operator.desired import hook_job
 from celery_operator.lint.inputs import Inputs
 from celery_operator.lint.rule import Rule
 
 
 def _messages(inputs: Inputs) -> Iterator[str]:
     spec = inputs.cluster.spec
-    components = [*spec.workers, *([spec.beat] if spec.beat is not None else [])]
-    if spec.pod_security is None and any(each.pod_security is None for each in components):
+    asked = [each.pod_security for each in (*spec.workers, *([spec.beat] if spec.beat is not None else []))]
+    if hook_job.wanted(spec) is not None:
+        asked.append(hook_job.pod_security(spec))
+    if spec.pod_security is None and None in asked:
         yield (
             "spec.podSecurity is not set, so images may run as root; set it to Restricted, or to Compatible to "
             "keep this and silence the hint"

@@ -44,7 +44,10 @@ RESOLVE_RETRY: Final = 3.0
 """The same while there is no URL, or while the broker refuses what it holds."""
 _JITTER: Final = 0.2
 TELL_PERIOD: Final = 30.0
-"""Seconds between two passes for nothing but other load figures in the status."""
+"""Seconds between two passes for nothing but other load figures in the status, and between two looks at the facts."""
+_GATHER: Final = 0.05
+"""Seconds in which further workers that begin to consume join the same look: less than the queue waits for events, so
+that what they say of themselves is in the status that calls them ready."""
 READING_AGE: Final = 20.0
 """Seconds that a reading says something about its broker: longer than the longest pause and the longest reading."""
 _REFUSED: Final = "AuthenticationFailed"
@@ -69,13 +72,21 @@ class _Cluster:
     groups: dict[str, Group] = field(default_factory=dict)
     views: dict[str, GroupView] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
-    told_at: float = 0.0
-    """When the last pass was asked for, and ``told`` is what it could tell, by group."""
-    told: dict[str, load.GroupFigures] = field(default_factory=dict)
+    told_at: float = float("-inf")
+    """When a pass for nothing but load figures was asked for."""
     facts: Facts = NO_FACTS
     facts_at: float = float("-inf")
+    news: asyncio.TimerHandle | None = None
+    """The look at workers that have just begun to consume."""
     resolve: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        """Cancel what would go on by itself."""
+        if self.task is not None:
+            self.task.cancel()
+        if self.news is not None:
+            self.news.cancel()
 
 
 class Autoscaler:
@@ -86,7 +97,7 @@ class Autoscaler:
         *,
         cache: ObjectCache,
         hub: Callable[[Callable[[ClusterKey], None]], BrokerHub],
-        reports: WorkerReports,
+        reports: Callable[[Callable[[ClusterKey], None]], WorkerReports],
         resolve: Callable[[ClusterKey], Awaitable[BrokerAddress | None]],
         on_change: Callable[[ClusterKey], None],
         leads: Callable[[], bool],
@@ -97,7 +108,7 @@ class Autoscaler:
     ) -> None:
         self._cache = cache
         self._hub = hub(self._look)
-        self._reports = reports
+        self._reports = reports(self._worker_started)
         self._resolve = resolve
         self._on_change = on_change
         self._leads = leads
@@ -116,7 +127,6 @@ class Autoscaler:
         known = self._clusters.get(key)
         if known is None:
             known = self._clusters[key] = _Cluster(model=cluster, version=version)
-            known.told_at = self._clock() - TELL_PERIOD * self._random()  # not all clusters in the same moment
             known.task = asyncio.create_task(self._follow(key, known), name=f"autoscaler {key}")
         elif known.version != version:
             known.model, known.version = cluster, version
@@ -129,13 +139,30 @@ class Autoscaler:
         known = self._clusters.pop(key, None)
         if known is None:
             return
-        if known.task is not None:
-            known.task.cancel()
+        known.end()
         for pods in observation.pods_by_group(self._pods(key)).values():
             self._let_go(pods)
         self._hub.forget(key)
         self._reports.forget(key)
         self._observer.forget(key.namespace, key.name)
+
+    def pod_ready(self, key: ClusterKey, pod: Manifest, since: str) -> None:
+        """A pod has turned Ready: ask it what it is, once for each time, so that the status knows it from then on."""
+        known = self._clusters.get(key)
+        if known is not None and not self._reports.ask(pod["metadata"]["uid"], since):
+            self._watch_pods(key, known, observation.pods_by_group(self._pods(key)))  # the first question comes at once
+
+    def _worker_started(self, key: ClusterKey) -> None:
+        known = self._clusters.get(key)
+        if known is None:
+            return
+        known.facts_at = float("-inf")
+        if known.news is None or known.news.when() <= asyncio.get_running_loop().time():
+            known.news = asyncio.get_running_loop().call_later(_GATHER, self._look_at_news, key)
+
+    def _look_at_news(self, key: ClusterKey) -> None:
+        if self._hub.reading(key) is not None:  # else the first one is about to come
+            self._look(key)
 
     def _drop_groups(self, key: ClusterKey, known: _Cluster) -> None:
         """Forget groups that are looked at no longer; whoever is drained there consumes again."""
@@ -181,8 +208,8 @@ class Autoscaler:
     async def stop(self) -> None:
         """End all tasks. Drains run out by themselves, or the next leader takes them over."""
         tasks = [known.task for known in self._clusters.values() if known.task is not None]
-        for task in tasks:
-            task.cancel()
+        for known in self._clusters.values():
+            known.end()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._hub.stop()
         await self._reports.stop()
@@ -228,7 +255,7 @@ class Autoscaler:
                 where = observation.address(pod)
                 if where is not None:
                     found[where.uid] = where
-        self._reports.watch(key, found)
+        self._reports.watch(key, found, silent=not self._hub.heartbeats(key))
         return found
 
     def _look(self, key: ClusterKey) -> None:
@@ -259,11 +286,11 @@ class Autoscaler:
             self._hub.use(key, self._wish(key, known, known.address))
         if _refused(around.reading):
             known.resolve.set()  # the password may have been rotated
-        if changed or around.now - known.told_at >= TELL_PERIOD:
-            figures = {name: load.to_write(view) for name, view in known.views.items()}
-            if changed or figures != known.told:
-                known.told_at, known.told = around.now, figures
-                self._on_change(key)
+        if not changed and around.now - known.told_at >= TELL_PERIOD:
+            changed = load.due(known.model, known.views, manifest.get("status") or {}, around.wall)
+            known.told_at = around.now if changed else known.told_at
+        if changed:
+            self._on_change(key)
 
     def _look_at(
         self,

@@ -14,12 +14,12 @@ from typing import Final
 
 from celery_operator.api import GROUP as API_GROUP
 from celery_operator.kube.objects import Manifest
-from celery_operator.observe.broker.depth import UNACKED_UNKNOWN, Problem, Reading
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.reconcile.autoscaling import observation
 from celery_operator.reconcile.autoscaling.deletion_cost import SETTLE_SECONDS, Mark, contested, is_cheap
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
+from celery_operator.reconcile.autoscaling.troubles import hindered, told
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.scaling import removal
 from celery_operator.scaling.decide import decide
@@ -123,7 +123,7 @@ class Group:
             load=load,
             decision=None,
             replicas=replicas,
-            problem=_told(around.reading),
+            problem=told(around.reading),
             read_at=None if around.reading is None or around.reading.problem else around.reading.at,
             service_seconds=self.history.service_time.seconds,
             task_duration=None if look.policy is None else self._task_duration,
@@ -135,7 +135,7 @@ class Group:
             return self._leave_alone(look, view)
         decision, self.history = decide(load, look.policy, self.history, around.now)
         at_rest = decision.demand is not None and decision.demand.at_rest
-        view = replace(view, decision=decision, problem=_told(around.reading, at_rest=at_rest))
+        view = replace(view, decision=decision, problem=told(around.reading, at_rest=at_rest))
         if look.dry_run:
             return self._leave_alone(look, view)
         return self._act(look, load, decision, view)
@@ -206,7 +206,7 @@ class Group:
         up = Target(replicas=max(decision.desired, load.replicas))
         if removal.rolling(state):
             # Nobody knows whom a lower number would take, and whom the rollout replaces need not be drained.
-            view = _hindered(view, "a rollout is in progress") if decision.desired < load.replicas else view
+            view = hindered(view, "a rollout is in progress") if decision.desired < load.replicas else view
             return self._finish(look, view, up, leaving, tuple(leaving))
         kept = {**self._kept(load, decision, pods), **leaving}
         if leaving or not state.fresh or decision.desired >= load.replicas:
@@ -219,7 +219,7 @@ class Group:
             return self._finish(look, self._undrainable(look, load, view, kept), up, kept)
         why_not = removal.obstacle(state, victims)
         if why_not is not None:
-            return self._finish(look, _hindered(view, why_not), up, kept)
+            return self._finish(look, hindered(view, why_not), up, kept)
         return self._remove(look, load, view, victims, kept)
 
     def _leaving(self, look: Look, load: Load) -> dict[str, Manifest]:
@@ -244,7 +244,7 @@ class Group:
         if kept or first is None:
             return view
         why = look.around.refuses(first["uid"]) or "it does not answer on its probe port"
-        return _hindered(view, f"pod {first['name']} cannot be asked whether it is idle: {why}")
+        return hindered(view, f"pod {first['name']} cannot be asked whether it is idle: {why}")
 
     def _lower(self, look: Look, replicas: int) -> Target:
         return Target(replicas=replicas, resource_version=look.deployment["metadata"]["resourceVersion"])
@@ -375,25 +375,6 @@ def _completed(known: _Pod, processed: int | None, active: int | None) -> int:
     if processed is None or before is None or processed < before:
         return 0
     return max(0, processed - before - ((active or 0) - (busy_before or 0)))
-
-
-def _told(reading: Reading | None, *, at_rest: bool = False) -> Problem | None:
-    """What is wrong with a reading; where it could be read all the same, what is missing in it.
-
-    ``at_rest``: whether it matters that nobody knows what workers hold.
-    """
-    if reading is None or reading.problem is not None:
-        return None if reading is None else reading.problem
-    notes = [note for note in reading.notes if at_rest or note.reason != UNACKED_UNKNOWN]
-    if len(notes) < 2:
-        return notes[0] if notes else None
-    return Problem(reason=notes[0].reason, message="; ".join(note.message for note in notes))
-
-
-def _hindered(view: GroupView, why: str) -> GroupView:
-    if view.read_at is None:
-        return view
-    return replace(view, problem=Problem(reason="ScaleInWaits", message=f"pods could go, but {why}"))
 
 
 def _draining(pod: Manifest, kept: Mapping[str, Manifest], report: WorkerReport | None) -> dict[str, str | None]:

@@ -187,6 +187,7 @@ def _queue(name: str, depth: Depth | None, sharing: Sharing, wall: datetime) -> 
         ready=depth.ready,
         future_eta=depth.future_eta,
         next_eta=None if depth.next_eta is None else depth.next_eta - wall.timestamp(),
+        hides_eta=depth.hides_eta,
         share=sharing.shares.get(name, 1.0),
     )
 

@@ -15,21 +15,27 @@ from celery_operator.reconcile.status import (
     load,
     no_warnings,
     paused,
+    queues_match,
     ready,
     spec_valid,
     suspended,
     workers,
     workers_available,
 )
+from celery_operator.reconcile.status.load import Figures
 from celery_operator.reconcile.status.view import StatusView, Verdict
+from celery_operator.reconcile.status.workers import ObservedGroup
 
 Evaluate = Callable[[StatusView], Verdict]
 _MAX_MESSAGE: Final = 32768
 """What the CRD takes; a longer message would keep the whole status from being written."""
+_MAX_VERSION: Final = 253
+"""What the CRD takes of celeryVersion."""
 CONDITIONS: Final[dict[str, Evaluate]] = {
     "Ready": ready.evaluate,
     "SpecValid": spec_valid.evaluate,
     "BrokerReachable": broker_reachable.evaluate,
+    queues_match.NAME: queues_match.evaluate,
     "WorkersAvailable": workers_available.evaluate,
     "BeatRunning": beat_running.evaluate,
     "AutoscalingActive": autoscaling_active.evaluate,
@@ -52,38 +58,67 @@ class StatusEvent:
 
 def build(view: StatusView, previous: dict[str, Any], now: datetime) -> tuple[dict[str, Any], tuple[StatusEvent, ...]]:
     """The new status and the Events since the previous one; equal to `previous` when nothing changed."""
-    view = replace(view, seen_generation=previous.get("observedGeneration"))
-    verdicts = {name: evaluate(view) for name, evaluate in CONDITIONS.items()}
     before = {condition["type"]: condition for condition in previous.get("conditions") or []}
+    view = replace(
+        view,
+        seen_generation=previous.get("observedGeneration"),
+        former_queues=_verdict(before.get(queues_match.NAME)),
+    )
+    verdicts = {name: evaluate(view) for name, evaluate in CONDITIONS.items()}
     generation = view.cluster.metadata.generation
     conditions = [_condition(generation, name, verdict, before.get(name), now) for name, verdict in verdicts.items()]
     groups = workers.observe(view)
-    figures = load.figures(view, previous, now)
-    status = {
-        "observedGeneration": generation,
-        "conditions": conditions,
-        "workers": [
-            {
-                "name": group.name,
-                "desired": group.desired,
-                "replicas": group.replicas,
-                "ready": group.ready,
-                **load.draining(view, group.name, previous),
-                **figures.groups.get(group.name, {}),
-            }
-            for group in groups
-        ],
-        "warnings": no_warnings.lines(view.findings),
-        "summary": {
-            "workers": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
-            "beat": _beat_word(verdicts["BeatRunning"]),
-            "broker": {"True": "Reachable", "False": "Unreachable"}.get(verdicts["BrokerReachable"].status, "Unknown"),
-            "backlog": figures.backlog,
-        },
-    }
-    if figures.time is not None:
-        status["loadTime"] = figures.time
+
+    def with_load(figures: Figures) -> dict[str, Any]:
+        return {
+            "observedGeneration": generation,
+            "conditions": conditions,
+            "workers": _workers(view, previous, groups, figures),
+            "warnings": no_warnings.lines(view.findings),
+            "summary": _summary(groups, verdicts, figures),
+            **_known({"celeryVersion": _celery_version(view, previous), "loadTime": figures.time}),
+        }
+
+    status = with_load(load.figures(view, previous, now))
+    if status != previous:
+        status = with_load(load.figures(view, previous, now, anyway=True))
     return status, tuple(_events(verdicts, before))
+
+
+def _workers(
+    view: StatusView, previous: dict[str, Any], groups: list[ObservedGroup], figures: Figures
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": group.name,
+            "desired": group.desired,
+            "replicas": group.replicas,
+            "ready": group.ready,
+            **load.draining(view, group.name, previous),
+            **figures.groups.get(group.name, {}),
+        }
+        for group in groups
+    ]
+
+
+def _known(fields: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _celery_version(view: StatusView, previous: dict[str, Any]) -> str | None:
+    """What the workers say; as long as none has said anything, as after a start of the operator, what is known."""
+    groups = () if view.fleet is None else view.fleet.groups.values()
+    found = {each.celery for group in groups for each in group.versions if each.celery is not None}
+    return ", ".join(sorted(found))[:_MAX_VERSION] or previous.get("celeryVersion")
+
+
+def _summary(groups: list[ObservedGroup], verdicts: dict[str, Verdict], figures: Figures) -> dict[str, str]:
+    return {
+        "workers": f"{sum(group.ready for group in groups)}/{sum(group.desired for group in groups)}",
+        "beat": _beat_word(verdicts["BeatRunning"]),
+        "broker": {"True": "Reachable", "False": "Unreachable"}.get(verdicts["BrokerReachable"].status, "Unknown"),
+        "backlog": figures.backlog,
+    }
 
 
 def _condition(
@@ -98,6 +133,13 @@ def _condition(
         "lastTransitionTime": before["lastTransitionTime"] if same and before else now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "observedGeneration": generation,
     }
+
+
+def _verdict(condition: dict[str, Any] | None) -> Verdict | None:
+    """What a condition said, for one that says the same until something new is known."""
+    if condition is None:
+        return None
+    return Verdict(status=condition["status"], reason=condition["reason"], message=condition.get("message") or "")
 
 
 def _beat_word(verdict: Verdict) -> str:

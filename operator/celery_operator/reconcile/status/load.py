@@ -1,4 +1,4 @@
-"""The load figures of the status: coarse and seldom written. Who wants them to the second asks the metrics."""
+"""The load figures of the status: coarse, and seldom written for themselves. Metrics have them to the second."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.scalars import seconds
 from celery_operator.reconcile.autoscaling import policy
 from celery_operator.reconcile.autoscaling.document import readable
@@ -15,15 +16,12 @@ from celery_operator.reconcile.status.view import StatusView
 from celery_operator.scaling.model import Queue
 
 PERIOD: Final = 30.0
-"""Seconds between two writes of load figures."""
+"""Seconds between two writes of nothing but load figures."""
 UNKNOWN: Final = "Unknown"
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 _EXACT: Final = 20
 _FIGURES: Final = ("slots", "busy", "backlog")
 _TASK_DURATION: Final = "taskDuration"
-
-GroupFigures = dict[str, int | str]
-"""What the status says of a group's load, by field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,36 +41,61 @@ def draining(view: StatusView, group: str, previous: Mapping[str, Any]) -> dict[
     found = view.autoscaling.get(group)
     if found is not None and found.load is not None:
         return {"draining": sum(worker.draining for worker in found.load.workers)}
-    known = _written(previous).get(group, {}).get("draining") if group in _watched(view) else None
+    known = _written(previous).get(group, {}).get("draining") if group in _watched(view.cluster) else None
     return {} if known is None else {"draining": known}
 
 
-def figures(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Figures:
+def figures(view: StatusView, previous: Mapping[str, Any], now: datetime, *, anyway: bool = False) -> Figures:
     """The figures of now, or the former ones where nothing changed or where those are younger than the period.
 
-    What a task takes changes more seldom than the others by itself, and outlives all that is not looked at for a time.
+    ``anyway``: the status is written whatever these figures are, so that younger ones cost nothing. What a task takes
+    changes more seldom than the others by itself, and outlives all that is not looked at for a time.
     """
-    found, durations = _of_load(view, previous, now), _task_durations(view, previous)
+    found, durations = _of_load(view, previous, now, anyway=anyway), _task_durations(view, previous)
     groups = {name: {**found.groups.get(name, {}), **durations.get(name, {})} for name in {**found.groups, **durations}}
     return replace(found, groups=groups)
 
 
-def _of_load(view: StatusView, previous: Mapping[str, Any], now: datetime) -> Figures:
-    watched, written = _watched(view), _written(previous)
-    before = {name: _kept(written.get(name, {})) for name in watched}
-    former = Figures(
-        groups=before,
-        backlog=str((previous.get("summary") or {}).get("backlog", UNKNOWN)) if watched else UNKNOWN,
-        time=previous.get("loadTime") if watched else None,
+def due(cluster: CeleryCluster, views: Mapping[str, GroupView], status: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a pass for nothing else would write other figures than the status has."""
+    former = _former(cluster, status)
+    fresh = _fresh(former, views)
+    if fresh != former and _may_be_written(former, status, now):
+        return True
+    known = {name: found.task_duration for name, found in views.items() if found.task_duration is not None}
+    written = _written(status)
+    return any(written.get(name, {}).get(_TASK_DURATION) != duration for name, duration in known.items())
+
+
+def _of_load(view: StatusView, previous: Mapping[str, Any], now: datetime, *, anyway: bool) -> Figures:
+    former = _former(view.cluster, previous)
+    fresh = _fresh(former, view.autoscaling)
+    if fresh == former or not (anyway or _may_be_written(former, previous, now)):
+        return former
+    return replace(fresh, time=now.strftime(_FORMAT))
+
+
+def _former(cluster: CeleryCluster, status: Mapping[str, Any]) -> Figures:
+    """What the status says of the groups whose load is looked at."""
+    watched, written = _watched(cluster), _written(status)
+    return Figures(
+        groups={name: _kept(written.get(name, {})) for name in watched},
+        backlog=str((status.get("summary") or {}).get("backlog", UNKNOWN)) if watched else UNKNOWN,
+        time=status.get("loadTime") if watched else None,
     )
-    looked = {name: found for name, found in view.autoscaling.items() if name in before and _looked_at(found)}
-    fresh = {name: of_group(looked[name]) if name in looked else before[name] for name in watched}
-    whole = _whole(looked.values()) if looked else former.backlog
-    if (fresh, whole) == (before, former.backlog):
-        return former
-    if former.time is not None and all(name in written for name in watched) and _age(former.time, now) < PERIOD:
-        return former
-    return Figures(groups=fresh, backlog=whole, time=now.strftime(_FORMAT))
+
+
+def _fresh(former: Figures, views: Mapping[str, GroupView]) -> Figures:
+    """The same with what is known now, under the former time."""
+    looked = {name: found for name, found in views.items() if name in former.groups and _looked_at(found)}
+    groups = {name: of_group(looked[name]) if name in looked else before for name, before in former.groups.items()}
+    return replace(former, groups=groups, backlog=_whole(looked.values()) if looked else former.backlog)
+
+
+def _may_be_written(former: Figures, status: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the former figures are old enough, or do not have every group."""
+    written = _written(status)
+    return former.time is None or any(name not in written for name in former.groups) or _age(former.time, now) >= PERIOD
 
 
 def task_seconds(status: Mapping[str, Any], group: str) -> float | None:
@@ -103,22 +126,16 @@ def coarse(number: int) -> int:
     return number // step * step
 
 
-def _watched(view: StatusView) -> tuple[str, ...]:
+def _watched(cluster: CeleryCluster) -> tuple[str, ...]:
     """Groups whose load is looked at."""
-    if view.cluster.spec.paused:
+    if cluster.spec.paused:
         return ()
-    return tuple(group.name for group in view.cluster.spec.workers if policy.watched(group))
+    return tuple(group.name for group in cluster.spec.workers if policy.watched(group))
 
 
 def _looked_at(found: GroupView) -> bool:
     """Whether something is known of the group; before the first reading the former figures are the best there are."""
     return found.read_at is not None or found.problem is not None
-
-
-def to_write(found: GroupView) -> GroupFigures:
-    """All of a group that a pass may write for no other reason than that it changed."""
-    duration = {} if found.task_duration is None else {_TASK_DURATION: found.task_duration}
-    return {**of_group(found), **duration}
 
 
 def of_group(found: GroupView) -> dict[str, int]:

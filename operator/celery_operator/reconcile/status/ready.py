@@ -33,6 +33,9 @@ def _not_applied(view: StatusView) -> Verdict | None:
         return Verdict(status="False", reason="ApplyFailed", message=view.failure, warning=True)
     if view.cluster.spec.suspend:
         return Verdict(status="False", reason=suspended.REASON, message=suspended.evaluate(view).message)
+    if view.queue_wait is not None:
+        wait = view.queue_wait
+        return Verdict(status="False", reason=wait.reason, message=wait.message, warning=wait.failed)
     return None if view.hook is None else _waits(view, view.hook)
 
 

@@ -8,7 +8,9 @@ from typing import Literal
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.kube.objects import Kind, Manifest, ObjectRef
+from celery_operator.lint.inputs import Fleet
 from celery_operator.lint.rule import Finding
+from celery_operator.observe.broker.queue_comparison import Comparison
 from celery_operator.observe.broker.reachability import Reachability
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.hooks import Wait
@@ -43,10 +45,18 @@ class StatusView:
     """Changes of the spec wait, because the cluster is paused."""
     hook: Wait | None = None
     """What new pod templates wait for, besides other workloads."""
+    queues: Comparison | None = None
+    """What comparing the declared queues with the broker's said; None where nobody asked lately."""
+    queue_wait: Wait | None = None
+    """What some pod templates wait for: declared queues that agree with the broker's."""
+    former_queues: Verdict | None = None
+    """What the condition QueuesMatch said before."""
     failure: str | None = None
     """What the API server answered to a write that may succeed later."""
     autoscaling: Mapping[str, GroupView] = field(default_factory=dict)
     """What is known of the load, by group; without those whose load nobody looks at."""
+    fleet: Fleet | None = None
+    """What workers say of themselves; None where nobody asks them."""
     findings: tuple[Finding, ...] = ()
     """Of the linter, warnings first."""
     missing_kinds: frozenset[Kind] = frozenset()

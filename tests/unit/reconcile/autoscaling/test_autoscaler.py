@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +16,14 @@ from celery_operator.observe import kinds
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Depth, Heartbeat, Reading
 from celery_operator.observe.broker.hub import Wish
+from celery_operator.observe.broker.reachability import REACHABLE
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.reconcile.autoscaling.autoscaler import Autoscaler
 from celery_operator.reconcile.autoscaling.document import load_document
+from celery_operator.reconcile.status import build as building
+from celery_operator.reconcile.status.view import StatusView
 from celery_operator.telemetry.metrics import Metrics
 from tests.unit.desired.clusters import cluster
 
@@ -56,11 +59,20 @@ class Hub:
 class Reports:
     """Workers that answer what the test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_start: Callable[[ClusterKey], None]) -> None:
+        self.on_start = on_start
         self.said: dict[str, WorkerReport] = {}
         self.held: set[str] = set()
+        self.watched: set[str] = set()
+        self.asked: list[tuple[str, str]] = []
 
-    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress]) -> None: ...
+    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress], *, silent: bool = False) -> None:
+        del silent
+        self.watched = set(pods)
+
+    def ask(self, uid: str, occasion: str) -> bool:
+        self.asked.append((uid, occasion))
+        return uid in self.watched
 
     def forget(self, key: ClusterKey) -> None: ...
 
@@ -88,27 +100,34 @@ class Rig:
     def __init__(self) -> None:
         self.now = 1000.0
         self.leading = True
+        self.passes_fail = False
         self.cache = ObjectCache(kinds.CELERY_CLUSTER)
         self.metrics = Metrics()
         self.passes: list[ClusterKey] = []
-        self.reports = Reports()
         self._versions = iter(range(1, 10_000))
         self.scaler = Autoscaler(
             cache=self.cache,
             hub=self._make_hub,  # type: ignore[arg-type]
-            reports=self.reports,  # type: ignore[arg-type]
+            reports=self._make_reports,  # type: ignore[arg-type]
             resolve=self._resolve,
             on_change=self.passes.append,
             leads=lambda: self.leading,
             observer=self.metrics.autoscaling,
             clock=lambda: self.now,
-            now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
+            now=self.wall,
             random=lambda: 0.5,
         )
+
+    def wall(self) -> datetime:
+        return datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=self.now - 1000.0)
 
     def _make_hub(self, on_reading: Callable[[ClusterKey], None]) -> Hub:
         self.hub = Hub(on_reading)
         return self.hub
+
+    def _make_reports(self, on_start: Callable[[ClusterKey], None]) -> Reports:
+        self.reports = Reports(on_start)
+        return self.reports
 
     async def _resolve(self, key: ClusterKey) -> BrokerAddress:
         return BrokerAddress(url="redis://broker")
@@ -127,7 +146,20 @@ class Rig:
         self._put(kinds.CELERY_CLUSTER.api_version, kinds.CELERY_CLUSTER.kind, self.key.name, spec={}, **body)
 
     def watch_as(self, shop: CeleryCluster) -> None:
+        self.shop = shop
         self.scaler.watch(self.key, shop)
+
+    def _write_status(self) -> None:
+        """What a pass leaves behind."""
+        view = StatusView(
+            cluster=self.shop,
+            live=self.cache.children(self.key),
+            pods=(),
+            broker=REACHABLE,
+            autoscaling=self.scaler.views(self.key),
+        )
+        previous = (self.cache.cluster(self.key) or {}).get("status") or {}
+        self.put_cluster(status=building.build(view, previous, self.wall())[0])
 
     def deployment(self, group: str, replicas: int) -> None:
         """The group's Deployment, whose pods do not matter."""
@@ -163,7 +195,10 @@ class Rig:
         self.now += seconds
         depths = {name: found if isinstance(found, Depth) else Depth(ready=found) for name, found in ready.items()}
         self.hub.last = Reading(at=self.now, depths=depths)
+        passes = len(self.passes)
         self.hub.on_reading(self.key)
+        if len(self.passes) > passes and not self.passes_fail:
+            self._write_status()
 
     def metric(self, name: str, **labels: str) -> float | None:
         """A sample of the metrics of one group."""
@@ -244,6 +279,7 @@ async def test_unacked_messages_are_asked_for_steadily(rig: Rig) -> None:
 
 
 async def test_a_pass_that_fails_is_left_to_the_queue(rig: Rig) -> None:
+    rig.passes_fail = True
     rig.watch({"name": "web", "queues": ["web"], **LENGTH})
     rig.deployment("web", 1)
     rig.look(web=100)
@@ -273,6 +309,27 @@ async def test_figures_are_told_now_and_then(rig: Rig) -> None:
     for _ in range(60):
         rig.look(web=60)
     assert len(rig.passes) <= 1
+
+
+async def test_figures_that_a_pass_could_not_write_yet_are_told_when_their_time_has_come(rig: Rig) -> None:
+    """A pass for something else wrote the status a moment ago: what is left of the change must not be lost."""
+    rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
+    rig.deployment("web", 1)
+    rig.look(web=0)
+    written = rig.cache.cluster(rig.key)
+    assert written is not None
+    younger = (rig.wall() + timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    rig.put_cluster(status={**written["status"], "loadTime": younger})
+    rig.passes.clear()
+    for _ in range(24):
+        rig.look(web=15)
+    assert not rig.passes
+    for _ in range(15):
+        rig.look(web=15)
+    assert len(rig.passes) == 1
+    told = rig.cache.cluster(rig.key)
+    assert told is not None
+    assert told["status"]["workers"][0]["backlog"] == 15
 
 
 async def test_a_suspended_cluster_shows_its_load_and_decides_nothing(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from celery_operator.reconcile.status import build as building
 from celery_operator.reconcile.status import load
 from celery_operator.scaling.model import Load, Queue
 from tests.unit.reconcile.status.scaled import REFUSED, seen, spec, unread, worker
-from tests.unit.reconcile.views import running, view
+from tests.unit.reconcile.views import deployment, running, view
 
 Json = dict[str, Any]
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -71,6 +71,34 @@ def test_large_changes_wait_until_the_last_figures_are_30_seconds_old() -> None:
     later = status(first, busy(5000, 4), after=30)
     assert figures(later) == {"draining": 0, "slots": 8, "busy": 4, "backlog": 5000}
     assert later["loadTime"] == "2026-01-01T12:00:30Z"
+
+
+def test_younger_figures_go_with_whatever_else_is_written() -> None:
+    """A worker that has just become Ready has its slots from that moment on, not half a minute later."""
+    starting = view(spec("web"), deployment(replicas=2), autoscaling={"web": seen("web", 0)})
+    first = building.build(starting, {}, NOW)[0]
+    assert figures(first) == {"draining": 0, "slots": 0, "busy": 0, "backlog": 0}
+    second = status(first, busy(7), after=5)
+    assert second["workers"][0]["ready"] == 2
+    assert figures(second) == {"draining": 0, "slots": 8, "busy": 4, "backlog": 7}
+    assert second["loadTime"] == "2026-01-01T12:00:05Z"
+    assert status(second, busy(9), after=34) == second, "and then they wait again"
+
+
+@pytest.mark.parametrize(
+    ("after", "found", "due"),
+    [
+        (29, busy(5000), False),
+        (30, busy(5000), True),
+        (30, busy(1234), False),
+        (0, seen("web", 1234, worker("a", 4), worker("b", 0), task_duration="3.1s"), True),
+        (30, unread("web"), False),
+    ],
+    ids=["too young", "old and other", "the same", "what a task takes", "not looked at yet"],
+)
+def test_a_pass_for_figures_alone_is_due_when_it_would_write_some(after: int, found: GroupView, due: bool) -> None:
+    written = status({}, busy(1234))
+    assert load.due(view(spec("web")).cluster, {"web": found}, written, NOW + timedelta(seconds=after)) is due
 
 
 def test_looks_every_two_seconds_write_the_status_twice_a_minute_at_the_most() -> None:
