@@ -158,6 +158,10 @@ def quick_start(kubernetes: Kubernetes) -> None:
 
 def producer(kubernetes: Kubernetes) -> None:
     """Deploy the HTTP producer and wait until it is ready."""
+    say(
+        "It is told neither where the broker is nor which task goes to which queue: it reads the ConfigMap "
+        f"{CLUSTER}-client, which the operator made of the CeleryCluster."
+    )
     manifest = SAMPLES / "producer.yaml"
     show(f"kubectl -n {NAMESPACE} apply -f {manifest.relative_to(ROOT)}", kubernetes.kubectl("apply", "-f", manifest))
     kubernetes.kubectl("rollout", "status", "deployment/producer", "--timeout=180s")

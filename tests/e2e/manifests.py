@@ -13,6 +13,8 @@ from tests.e2e.release import ROOT, WORKER_IMAGE
 
 SAMPLES = ROOT / "manifests" / "samples"
 QUEUES = ["default", "high_priority", "low_priority", "scheduled"]
+CLIENT_VOLUME = "celery-client"
+"""The ConfigMap for clients, as pod.yaml in it calls its volume."""
 LEDGER_URL = "redis://ledger:6379/0"
 LEDGER_ENV = {"name": "LEDGER_URL", "value": LEDGER_URL}
 
@@ -52,12 +54,16 @@ def worker(name: str = "default", **fields: Any) -> dict[str, Any]:
 
 
 def producer(cluster_name: str, *, env: list[dict[str, Any]] | None, with_ledger: bool) -> list[Manifest]:
-    """The sample's producer for a cluster with a managed Redis; with `env` for any other broker."""
+    """The sample's producer for a cluster with a managed Redis; with `env` for any other broker.
+
+    It is told URLs, as a producer that knows nothing of the operator is, instead of the ConfigMap for clients.
+    """
     objects = copy.deepcopy(sample("producer"))
-    container = objects[0]["spec"]["template"]["spec"]["containers"][0]
-    container["env"] = env or [
-        _renamed(variable, "quickstart-redis", f"{cluster_name}-redis") for variable in container["env"]
-    ]
+    pod = objects[0]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    for owner, field in ((pod, "volumes"), (container, "volumeMounts")):
+        owner[field] = [one for one in owner[field] if one["name"] != CLIENT_VOLUME]
+    container["env"] = env or _managed_redis(f"{cluster_name}-redis")
     if with_ledger:
         container["env"].append(LEDGER_ENV)
     container["readinessProbe"]["periodSeconds"] = 1
@@ -112,7 +118,9 @@ def plain_redis(name: str, *arguments: str, labels: dict[str, str] | None = None
     ]
 
 
-def _renamed(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _renamed(one, old, new) for key, one in value.items()}
-    return value.replace(old, new) if isinstance(value, str) else value
+def _managed_redis(name: str) -> list[dict[str, Any]]:
+    return [
+        {"name": "REDIS_PASSWORD", "valueFrom": {"secretKeyRef": {"name": name, "key": "password"}}},
+        {"name": "CELERY_BROKER_URL", "value": f"redis://:$(REDIS_PASSWORD)@{name}:6379/0"},
+        {"name": "CELERY_RESULT_BACKEND", "value": f"redis://:$(REDIS_PASSWORD)@{name}:6379/1"},
+    ]

@@ -11,7 +11,7 @@ from tests.e2e.until import until
 
 CONDITIONS = {
     *("Ready", "SpecValid", "BrokerReachable", "WorkersAvailable", "BeatRunning", "AutoscalingActive"),
-    *("FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
+    *("QueuesMatch", "FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
 }
 
 

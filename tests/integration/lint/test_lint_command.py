@@ -50,7 +50,7 @@ def told(*arguments: str | Path, given: str = "") -> tuple[int, Json]:
 
 def test_the_samples_are_clean() -> None:
     code, answer = told(*SAMPLES)
-    assert answer["clusters"] == 4
+    assert answer["clusters"] == 12
     assert answer["badInput"] == []
     assert (code, answer["findings"]) == (0, [])
 

@@ -1,0 +1,1 @@
+"""The project's one application: customers who sign up and are welcomed by a task."""
