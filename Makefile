@@ -6,6 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.from-lock
+# What builds the site is kept apart: it is no tool of the code.
+DOCS_VENV := $(VENV)/docs
+DOCS_READY := $(DOCS_VENV)/.from-lock
 RUN := PYTHONPATH=operator:. $(BIN)/python
 PYTEST := $(BIN)/pytest
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -18,14 +21,14 @@ CRD := crds/celery-operator.dev_celeryclusters.yaml
 .DELETE_ON_ERROR:
 .PHONY: help check format lint types imports generated chart-lint runtime-lint generate lock \
 	test test-unit test-integration test-e2e verify \
-	demo cluster-up cluster-down kubeconfig images load deploy undeploy bench bench-autoscaling clean
+	demo cluster-up cluster-down kubeconfig images load deploy undeploy bench bench-autoscaling docs clean
 
 ##@ Look at it
 demo: $(READY) ## Make a real cluster, install the operator, run real tasks and show all of it
 	@$(RUN) -m tests.demo
 
 ##@ Check it
-check: format lint types imports runtime-lint generated chart-lint ## Format, lint, types, import layers, generated files, chart
+check: format lint types imports runtime-lint generated chart-lint docs ## Format, lint, types, import layers, generated files, chart, site
 
 format: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
@@ -36,7 +39,7 @@ lint: $(READY)
 types: $(READY)
 	@$(BIN)/mypy --no-error-summary operator tests charts docs benchmarks
 	@$(BIN)/mypy --no-error-summary --config-file worker_image/mypy.ini --python-executable \
-		"$$($(RUN) -m tests.integration.venvs worker_image/requirements.lock)/bin/python" worker_image/celery_tasks
+		"$$($(RUN) -m tests.integration.venvs worker_image/requirements.lock)/bin/python" worker_image/celery_tasks worker_image/django_shop
 
 imports: $(READY)
 	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
@@ -52,6 +55,9 @@ generated: $(READY)
 chart-lint: $(READY)
 	@"$$($(RUN) -m tests.cluster tool helm)" lint --strict --quiet charts/celery-operator
 
+docs: $(DOCS_READY) ## Build the documentation as a site into build/site; every warning is an error
+	@log=$$(NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build 2>&1) || { echo "$$log" >&2; exit 1; }
+
 generate: $(READY) ## Write every generated file anew
 	@$(RUN) -m celery_operator.api.schema --write $(CRD)
 	@$(RUN) -m docs.generate --write
@@ -63,6 +69,8 @@ lock: $(READY) ## Write the lock files anew from pyproject.toml and worker_image
 		pyproject.toml -o requirements/operator.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml --group dev -c requirements/operator.lock -o requirements/dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--group docs -o requirements/docs.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		worker_image/requirements.in -o worker_image/requirements.lock
 
@@ -134,3 +142,9 @@ $(READY): requirements/dev.lock
 	@$(PYTHON) -m venv $(VENV) >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock >&2
 	@touch $(READY)
+
+$(DOCS_READY): requirements/docs.lock | $(READY)
+	@echo "[make] $(DOCS_VENV): installing what builds the site, requirements/docs.lock ..." >&2
+	@$(PYTHON) -m venv $(DOCS_VENV) >&2
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.lock >&2
+	@touch $(DOCS_READY)

@@ -10,13 +10,13 @@ from typing import Final
 
 from benchmarks.policy import __main__ as policy
 from celery_operator.lint import page as linter
-from celery_operator.telemetry.metrics import Metrics, document
-from docs import delivery_guarantees
+from docs import delivery_guarantees, metrics_page, reference_page
 
 FOLDER: Final = Path(__file__).parent
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "linter.md": linter.page,
-    "metrics.md": lambda: document(Metrics()),
+    "reference.md": reference_page.page,
+    "metrics.md": metrics_page.page,
     "autoscaling-policy.md": policy.page,
     "delivery-guarantees.md": delivery_guarantees.page,
 }
