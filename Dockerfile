@@ -27,11 +27,16 @@ LABEL org.opencontainers.image.title="celery-operator" \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/operator /opt/operator
 COPY LICENSE /opt/operator/
+# MALLOC_*: large buffers, as of lists and TLS, go back to the system when they are free. By default glibc raises its
+# threshold with each of them and keeps them: 13 MiB with 20 CeleryClusters.
 # USER, because kopf asks for the user's name, and a number that /etc/passwd does not know has none.
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     USER=celery-operator \
     PYTHONOPTIMIZE=2 \
     PYTHONNODEBUGRANGES=1 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
+    MALLOC_ARENA_MAX=2 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/operator
