@@ -19,7 +19,13 @@ print(json.dumps({"modules": sorted(sys.modules), "configuration": client.Config
 
 
 def test_the_operator_starts_without_the_synchronous_client() -> None:
-    done = subprocess.run([sys.executable, "-c", _START], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", _START],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["configuration"] == "kubernetes.aio.client.configuration"
