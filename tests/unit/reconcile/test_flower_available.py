@@ -53,6 +53,15 @@ def test_the_pods_trouble_is_named_and_ready_is_true_all_the_same() -> None:
     assert ready.evaluate(found).status == "True"
 
 
+def test_pods_that_the_namespace_refuses_are_told() -> None:
+    refused = deployment(available=0)
+    said_by_server = 'is forbidden: violates PodSecurity "restricted:latest"'
+    refused["status"]["conditions"] = [{"type": "ReplicaFailure", "status": "True", "message": said_by_server}]
+    found = view({"flower": {}}, refused)
+    assert said(found) == ("False", "PodsNotCreated", True)
+    assert "set podSecurity: Restricted" in flower_available.evaluate(found).message
+
+
 OPEN: Json = {"auth": {"external": True}, "httpRoute": {"parentRefs": [{"name": "g"}]}}
 
 

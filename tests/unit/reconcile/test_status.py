@@ -88,6 +88,12 @@ def test_workers_available(seen: StatusView, verdict: tuple[str, str, bool]) -> 
     assert said(workers_available.evaluate(seen)) == verdict
 
 
+def test_a_namespace_that_refuses_the_pods_is_told_with_the_field_to_set() -> None:
+    said = 'pods "shop-worker-web-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+    refused = deployment(conditions=[{"type": "ReplicaFailure", "status": "True", "message": said}])
+    assert "set podSecurity: Restricted" in workers_available.evaluate(view(TWO, refused)).message
+
+
 def test_the_message_names_the_group_the_exception_and_the_module() -> None:
     verdict = workers_available.evaluate(view(TWO, rolling(0, 2, 2), pods=(pod(IMPORT_FAILED),)))
     for word in ('"web"', "0 of 2 pods available", "ModuleNotFoundError", "shop.celery"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from celery_operator.desired import flower, names
 from celery_operator.desired.metadata import COMPONENT_LABEL
 from celery_operator.kube.objects import DEPLOYMENT, HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR, Kind, ObjectRef
-from celery_operator.reconcile.status import pod_trouble
+from celery_operator.reconcile.status import pod_trouble, workers
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
 _CRDS = {
@@ -41,7 +41,7 @@ def _pods(view: StatusView, wanted: int) -> Verdict:
         return Verdict(status="True", reason="Running", message=f"{wanted} of {wanted} pods of Flower are available")
     trouble = pod_trouble.find(
         pod for pod in view.pods if (pod["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == flower.COMPONENT
-    )
+    ) or workers.no_pods(status)
     if trouble is not None:
         return Verdict(status="False", reason=trouble.reason, message=f"Flower: {trouble.message}", warning=True)
     return Verdict(status="False", reason="Starting", message="Flower is starting")

@@ -21,4 +21,9 @@ def evaluate(view: StatusView, name: str, component: str, noun: str) -> Verdict:
     )
     if trouble is not None:
         return Verdict(status="False", reason=trouble.reason, message=f"{noun}: {trouble.message}", warning=True)
+    if current and not status.get("replicas"):
+        # Why, only an Event of the StatefulSet says: it has no condition for that, as a Deployment has.
+        why = f"a quota, or a namespace that asks for podSecurity: Restricted; see kubectl describe statefulset {name}"
+        message = f"{noun} is starting; it has no pod yet (if that lasts: {why})"
+        return Verdict(status="False", reason="Starting", message=message)
     return Verdict(status="False", reason="Starting", message=f"{noun} is starting")

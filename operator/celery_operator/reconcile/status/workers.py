@@ -14,6 +14,10 @@ from celery_operator.reconcile.status.pod_trouble import Trouble
 from celery_operator.reconcile.status.view import StatusView
 
 _NO_PODS_ADVICE: Final = "check the namespace's quotas, its admission policies and the ServiceAccount"
+_POD_SECURITY_ADVICE: Final = (
+    "set podSecurity: Restricted (an image that runs as root needs securityContext.runAsUser, too), or change the "
+    "namespace's label pod-security.kubernetes.io/enforce"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +92,7 @@ def observe(view: StatusView) -> list[ObservedGroup]:
                 updated=(status.get("updatedReplicas") or 0) if current else 0,
                 current=current,
                 failed=current and rollout.failed(live),
-                trouble=pod_trouble.find(pods) or _no_pods(status),
+                trouble=pod_trouble.find(pods) or no_pods(status),
                 least=worker_deployment.least_replicas(group) if scales else None,
             )
         )
@@ -104,10 +108,11 @@ def _only_scaled(view: StatusView) -> bool:
     return view.seen_generation == view.cluster.metadata.generation
 
 
-def _no_pods(status: dict[str, Any]) -> Trouble | None:
+def no_pods(status: dict[str, Any]) -> Trouble | None:
     """Why the API server lets no pod be made, by a quota, a policy or a missing ServiceAccount: no pod can say it."""
     for condition in status.get("conditions") or []:
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             said = condition.get("message") or "no pod can be created"
-            return Trouble(reason="PodsNotCreated", message=f"{said}; {_NO_PODS_ADVICE}")
+            advice = _POD_SECURITY_ADVICE if "violates PodSecurity" in said else _NO_PODS_ADVICE
+            return Trouble(reason="PodsNotCreated", message=f"{said}; {advice}")
     return None
