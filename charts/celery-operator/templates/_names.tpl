@@ -1,4 +1,4 @@
-{{- /* Names and labels of the operator's own objects. */ -}}
+{{- /* Names and labels of the operator's own objects. A Service may have 63 characters, and its ends in -metrics. */ -}}
 
 {{- define "celery-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
@@ -6,11 +6,11 @@
 
 {{- define "celery-operator.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 55 | trimSuffix "-" }}
 {{- else if contains (include "celery-operator.name" .) .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- .Release.Name | trunc 55 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "celery-operator.name" .) | trunc 63 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "celery-operator.name" .) | trunc 55 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 

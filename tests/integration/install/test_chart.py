@@ -67,6 +67,16 @@ def test_two_releases_share_no_cluster_wide_name(helm: Helm) -> None:
     assert first != second
 
 
+@pytest.mark.parametrize("values", [{}, {"fullnameOverride": "o" * 63}, {"nameOverride": "n" * 63}])
+def test_the_longest_release_name_makes_no_name_that_kubernetes_refuses(helm: Helm, values: dict[str, Any]) -> None:
+    objects = helm.render(values, release="r" * 53)
+    short = [one for one in objects if one["kind"] in ("Service", "Deployment")]
+    assert len(short) == 2
+    for one in short:
+        assert len(one["metadata"]["name"]) <= 63
+        assert all(len(value) <= 63 for value in one["metadata"]["labels"].values())
+
+
 @pytest.mark.parametrize(
     ("values", "wrong"),
     [
