@@ -88,12 +88,14 @@ LIMITS: Final = """\
 
 ## What producers must set
 
-The operator configures workers and beat. Everything else that talks to the broker is yours:
+The operator configures workers, beat and the Flower of `spec.flower`. The ConfigMap of `client: {}` has all of this
+for producers that load it ([producers](clients-and-flower.md#producers)). Everything else that talks to the broker
+is yours:
 
 - **Redis: the same `visibility_timeout` as the workers** in `broker_transport_options` of every client that
-  publishes *and* waits for replies or inspects, Flower too. Such a client gives everybody's running tasks back
+  publishes *and* waits for replies or inspects, your own Flower too. Such a client gives everybody's running tasks back
   after *its own* timeout: that is the row with 5 s. `redeliveredWhileRunning` of a worker's `/status` counts what a
-  worker saw of it. (Measured with a client that inspects; Flower is not part of the operator yet.)
+  worker saw of it. (Measured with a client that inspects.)
 - **RabbitMQ: publisher confirms** (`broker_transport_options: {confirm_publish: true}`). Without them a message
   that was written to the socket of a dying broker is gone without an error.
 - **The same queues, priorities, key prefixes and routes** as the workers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from celery_operator import __version__
 from celery_operator.lint.registry import RULES
 from celery_operator.lint.rule import Rule
 from celery_operator.lint.silenced import ANNOTATION
@@ -31,6 +32,9 @@ has said, it does not guess.
 reads CeleryClusters from files, passes over everything else, and needs no cluster. It checks them against the CRD's
 schema, finds what the operator would refuse, and runs the rules below. The CRD's CEL rules are the API server's
 alone: `kubectl apply --dry-run=server` asks it.
+
+The command comes with the operator: `pip install .` in a checkout of its repository puts it on the PATH, and its image
+has it, too: `docker run --rm -i celery-operator/operator:{__version__} lint - < shop.yaml`.
 
 | exit code | |
 |---|---|
