@@ -308,6 +308,7 @@ class Operator:
     async def _lead(self) -> None:
         _LOG.info("this process leads now")
         self._metrics.set_leader(CONTROLLER, True)
+        self._reconciler.learn_neighbours()
         self._queue.resume()
 
     async def _follow(self) -> None:

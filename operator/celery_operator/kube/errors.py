@@ -15,6 +15,7 @@ _TYPED_PATCH: Final = re.compile(
 )
 _STRICT_DECODING: Final = "strict decoding error: "
 _CONVERSION: Final = "unable to convert unstructured object to "
+_UNKNOWN_FIELD: Final = re.compile(r'unknown field \\*"([^"\\]+)\\*"')
 _TOO_LARGE: Final = ("etcdserver: request is too large", "trying to send message larger than max")
 
 
@@ -66,6 +67,11 @@ class Conflict(ApiError):  # noqa: N818
 
 class Invalid(ApiError):  # noqa: N818
     """400, 413, 422, or a 500 that says the same: the object is wrong, and sending it again cannot help."""
+
+    @property
+    def unknown_fields(self) -> tuple[str, ...]:
+        """The fields that were sent and that the API server's schema does not have, as far as it names them."""
+        return tuple(dict.fromkeys(_UNKNOWN_FIELD.findall("\n".join((self.message, *self.causes)))))
 
 
 class Forbidden(ApiError):  # noqa: N818

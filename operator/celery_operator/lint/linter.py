@@ -32,7 +32,8 @@ class _Known:
 class Linter:
     """One for all CeleryClusters of a process. A pass in which nothing has changed costs some microseconds.
 
-    It learns of a CeleryCluster by its first pass. What others have to say of that they say at their next one.
+    It learns of a CeleryCluster by `learn`, else by its first pass. What others have to say of that they say at their
+    next one.
     """
 
     def __init__(self, on_neighbours: Callable[[str], None] = lambda _: None) -> None:
@@ -45,9 +46,7 @@ class Linter:
 
     def findings(self, cluster: CeleryCluster, fleet: Fleet | None, broker: BrokerFacts | None) -> tuple[Finding, ...]:
         """Everything that may hurt this CeleryCluster later."""
-        metadata = cluster.metadata
-        key, version = (metadata.namespace, metadata.name), (metadata.uid, metadata.generation)
-        self._place(key, version, cluster)
+        key, version = self.learn(cluster)
         others, quiet = self._others(key), silenced(cluster)
         known = self._known.get(key)
         if (
@@ -65,6 +64,13 @@ class Linter:
                 findings=found,
             )
         return known.findings
+
+    def learn(self, cluster: CeleryCluster) -> tuple[_Key, _Version]:
+        """Know it as a neighbour of others from now on."""
+        metadata = cluster.metadata
+        key, version = (metadata.namespace, metadata.name), (metadata.uid, metadata.generation)
+        self._place(key, version, cluster)
+        return key, version
 
     def on(self, broker: str) -> tuple[tuple[str, str], ...]:
         """Namespace and name of the CeleryClusters on a broker."""

@@ -9,6 +9,8 @@ from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired import launch_settings
 from celery_operator.lint import broker, queues
 
+SHOWN: Final = 10
+"""Neighbours that a rule names: a line for each other one of 1,000 on a broker would be 350 MiB of lines for all."""
 _BEYOND: Final = 1e12
 """Seconds, 30 thousand years: YAML has whole numbers that no float holds."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ from celery_operator.reconcile.status import build as status_building
 from celery_operator.reconcile.status import queues_match
 from celery_operator.reconcile.status.build import StatusEvent
 from celery_operator.reconcile.status.view import StatusView
-from celery_operator.reconcile.steps import FIELD_MANAGER
+from celery_operator.reconcile.status_writer import StatusWriter
 from celery_operator.telemetry.logging import mask_secrets
 
 _LOG = logging.getLogger(__name__)
@@ -144,6 +145,15 @@ class Reconciler:
         self._linter = Linter(lambda broker: self._neighbourhoods.changed(broker))
         self._neighbourhoods = Neighbourhoods(members=self._linter.on, on_change=on_neighbours)
         self._applier = Applier(client, cache, self._memory)
+        self._status = StatusWriter(client, events)
+
+    def learn_neighbours(self) -> None:
+        """To be called before the first pass of all: else it would tell that warnings about neighbours are over."""
+        for key in self._cache.clusters():
+            manifest = self._cache.cluster(key)
+            if manifest is not None and "deletionTimestamp" not in manifest["metadata"]:
+                with contextlib.suppress(ValidationError):  # its own pass tells of it
+                    self._linter.learn(CeleryCluster.model_validate({**manifest, "status": None}))
 
     async def reconcile(self, key: ClusterKey) -> float | None:
         """One pass; the seconds until the next one is wanted, None if only a change can make one necessary.
@@ -178,6 +188,7 @@ class Reconciler:
         self._queues.forget(key)
         self._scaler.forget(key)
         self._waiting.discard(key)
+        self._status.forget(key)
         self._linter.forget(key.namespace, key.name)
         self._observer.found(key.namespace, key.name, ())
 
@@ -217,7 +228,9 @@ class Reconciler:
                 again = await self._applier.execute(cluster, plan)
         except Rejected as error:
             blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
-            return Outcome(plan=replace(plan, blocked=blocked), reads_references=bool(readings.hashes))
+            # It waits for no queues, whatever it would wait for: each try would tell of a wait that leads nowhere.
+            plan = replace(plan, blocked=blocked, queue_wait=None)
+            return Outcome(plan=plan, reads_references=bool(readings.hashes))
         except ApiError as error:
             return Outcome(plan=plan, failure=error)
         except TimeoutError:
@@ -360,10 +373,9 @@ class Reconciler:
 
     async def _publish(self, manifest: Manifest, status: dict[str, Any], events: tuple[StatusEvent, ...]) -> None:
         """The one status write of a pass, skipped when nothing changed, and the Events that go with it."""
-        status = _masked(status)
-        if status != manifest.get("status"):
-            ref = ObjectRef.of(manifest)
-            self._cache.put(await self._client.patch_status(ref, status, field_manager=FIELD_MANAGER))
+        written = await self._status.write(manifest, _masked(status))
+        if written is not None:
+            self._cache.put(written)
         for event in events:
             await self._events.record(
                 manifest, type=event.type, reason=event.reason, message=mask_secrets(event.message), action=event.action

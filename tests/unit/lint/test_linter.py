@@ -36,6 +36,19 @@ def test_neighbours_are_known_after_their_first_pass_until_they_are_gone() -> No
     assert rules(linter, first) == []
 
 
+@pytest.mark.parametrize("alike", [True, False], ids=["shared-queues", "unequal-visibility-timeouts"])
+def test_many_on_one_broker_are_counted_and_not_all_named(alike: bool) -> None:
+    """A line for each would grow with the square of their number."""
+    linter = Linter()
+    for number in range(200):
+        own: Json = {} if alike else {"workers": [{"name": "web", "queues": [f"own-{number}"]}]}
+        linter.findings(stored(own, name=f"c{number}"), None, None)
+    mine: Json = {} if alike else {"maxTaskDuration": "3h", "workers": [{"name": "web", "queues": ["mine"]}]}
+    found = linter.findings(stored(mine), None, None)
+    assert len(found) == 11
+    assert found[-1].message.startswith("190 more CeleryClusters ")
+
+
 def test_a_neighbour_that_moves_away_is_one_no_more() -> None:
     linter = Linter()
     rules(linter, stored(name="other"))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from celery_operator.kube.errors import Invalid
+from celery_operator.kube.objects import Manifest
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.queue_comparer import QueueComparer
 from celery_operator.observe.broker.queue_comparison import Difference
@@ -108,6 +110,26 @@ async def test_a_difference_that_an_operator_does_not_remember_is_asked_for_agai
     await rabbit.passes.reconciler.reconcile(KEY)
     await rabbit.again()
     assert rabbit.condition("QueuesMatch") == ("True", "Equal")
+
+
+async def test_a_refused_spec_is_tried_again_in_silence(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is forgotten between two tries, and asked for in each."""
+
+    async def refuse(*_: Any, **__: Any) -> Manifest:
+        raise Invalid("no such field", status=422)
+
+    monkeypatch.setattr(rabbit.passes.server, "apply", refuse)
+    await rabbit.passes.over(**SPEC)
+    await rabbit.again()
+    assert rabbit.condition("Ready") == ("False", "InvalidSpec")
+    assert rabbit.condition("QueuesMatch") == ("True", "Equal")
+    rabbit.comparer.forget(KEY)
+    rabbit.answers.clear()
+    rabbit.passes.server.writes.clear()
+    await rabbit.passes.reconciler.reconcile(KEY)
+    assert rabbit.passes.server.writes == []
+    rabbit.answers.set()
+    assert await rabbit.again() == []
 
 
 async def test_a_cluster_without_declared_queues_asks_nobody(rabbit: Rabbit) -> None:

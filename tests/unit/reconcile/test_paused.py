@@ -13,6 +13,7 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from celery_operator.kube.client import KubeClient
+from celery_operator.kube.errors import Invalid
 from celery_operator.kube.events import EventRecorder
 from celery_operator.kube.objects import Manifest, ObjectRef
 from celery_operator.observe import kinds
@@ -46,6 +47,8 @@ class Server(KubeClient):
     def __init__(self) -> None:
         super().__init__(Configuration())
         self.writes: list[str] = []
+        self.crd_lacks: frozenset[str] = frozenset()
+        """Fields of the status that an older CRD has not."""
         self.objects: dict[ObjectRef, Manifest] = {}
         self._versions = itertools.count(1)
 
@@ -58,8 +61,18 @@ class Server(KubeClient):
     async def apply(self, manifest: Manifest, *, field_manager: str, dry_run: bool = False, **_: Any) -> Manifest:
         return manifest if dry_run else self.put("apply", manifest)
 
-    async def patch_status(self, ref: ObjectRef, status: dict[str, Any], **_: Any) -> Manifest:
-        return self.put("patch_status", {**self.objects[ref], "status": status})
+    async def patch_status(
+        self, ref: ObjectRef, status: dict[str, Any], *, field_validation: str = "Strict", **_: Any
+    ) -> Manifest:
+        lacking = self.crd_lacks & status.keys()
+        if lacking and field_validation == "Strict":
+            problems = ", ".join(f'unknown field "status.{name}"' for name in sorted(lacking))
+            message = f' "" is invalid: patch: Invalid value: "{{...}}": strict decoding error: {problems}'
+            raise Invalid(message, status=422, reason="Invalid")
+        status = {name: value for name, value in status.items() if name not in lacking}
+        merged = {**self.objects[ref].get("status", {}), **status}
+        known = {name: value for name, value in merged.items() if value is not None}
+        return self.put("patch_status", {**self.objects[ref], "status": known})
 
     def put(self, verb: str, sent: Manifest) -> Manifest:
         """Merge metadata and spec into what is there."""
@@ -180,3 +193,42 @@ async def test_scaling_begins_again_when_the_pause_ends(passes: Pass) -> None:
     assert not passes.scaler.knows(KEY)
     assert "create Deployment" in await passes.over(workers=WORKERS)
     assert passes.scaler.knows(KEY)
+
+
+async def test_what_the_status_no_longer_has_is_removed_once(passes: Pass) -> None:
+    """A merge patch keeps what it does not name: figures of a load that nobody looks at any more."""
+    await passes.over(workers=WORKERS, paused=True)
+    cluster = dict(passes.cache.cluster(KEY) or {})
+    passes.cache.put(passes.server.put("edit", {**cluster, "status": {**cluster["status"], "loadTime": "2026-01-01"}}))
+    passes.server.writes.clear()
+    await passes.reconciler.reconcile(KEY)
+    await passes.reconciler.reconcile(KEY)
+    assert passes.server.writes == ["patch_status CeleryCluster"]
+    assert "loadTime" not in (passes.cache.cluster(KEY) or {})["status"]
+
+
+async def test_an_older_crd_freezes_no_status_and_is_told_of_once(passes: Pass) -> None:
+    passes.server.crd_lacks = frozenset({"summary"})
+    await passes.over(workers=WORKERS, paused=True)
+    told = [each for ref, each in passes.server.objects.items() if ref.kind.kind == "Event"]
+    (message,) = [each["note"] for each in told if each["reason"] == "CRDOutdated"]
+    assert "lacks status.summary, which is left out; apply the CRD of the operator's version" in message
+    status = (passes.cache.cluster(KEY) or {})["status"]
+    assert status["conditions"]
+    assert "summary" not in status
+    passes.server.writes.clear()
+    await passes.reconciler.reconcile(KEY)
+    assert passes.server.writes == [], "what the CRD lacks is no difference"
+    passes.server.crd_lacks = frozenset()
+    await passes.over(workers=WORKERS, paused=True)
+    assert "summary" in (passes.cache.cluster(KEY) or {})["status"]
+
+
+async def test_the_first_pass_of_a_new_leader_knows_the_neighbours(passes: Pass) -> None:
+    other = manifest({"workers": WORKERS})
+    other["metadata"].update(name="other", uid="uid-other")
+    passes.cache.put(passes.server.put("edit", other))
+    passes.reconciler.learn_neighbours()
+    await passes.over(workers=WORKERS)
+    warnings = (passes.cache.cluster(KEY) or {})["status"]["warnings"]
+    assert any(line.endswith("[shared-queues]") for line in warnings)

@@ -6,19 +6,21 @@ from collections.abc import Iterator
 
 from celery_operator.lint import queues
 from celery_operator.lint.inputs import Inputs
+from celery_operator.lint.neighbour import SHOWN
 from celery_operator.lint.rule import Rule
 
 
 def _messages(inputs: Inputs) -> Iterator[str]:
     mine = queues.consumed(inputs.cluster.spec)
-    for other in inputs.others:
-        both = sorted(mine & other.queues)
-        if both:
-            yield (
-                f"CeleryCluster {other} consumes {_names(both)} on the same broker, too: each runs tasks that were "
-                "meant for the other, or puts back those that it does not know; give each its own database, virtual "
-                "host or global_keyprefix, or its own queues"
-            )
+    found = [other for other in inputs.others if not mine.isdisjoint(other.queues)]
+    for other in found[:SHOWN]:
+        yield (
+            f"CeleryCluster {other} consumes {_names(sorted(mine & other.queues))} on the same broker, too: each runs "
+            "tasks that were meant for the other, or puts back those that it does not know; give each its own "
+            "database, virtual host or global_keyprefix, or its own queues"
+        )
+    if len(found) > SHOWN:
+        yield f"{len(found) - SHOWN} more CeleryClusters consume queues of this one on the same broker"
 
 
 def _names(found: list[str]) -> str:

@@ -15,10 +15,12 @@ def _messages(inputs: Inputs) -> Iterator[str]:
     mine = neighbour.visibility_timeout(inputs.cluster)
     if mine is None:
         return
-    for other in inputs.others:
-        theirs = other.visibility_timeout
-        if theirs is None or theirs == mine:
-            continue
+    found = [
+        (other, other.visibility_timeout)
+        for other in inputs.others
+        if other.visibility_timeout is not None and other.visibility_timeout != mine
+    ]
+    for other, theirs in found[: neighbour.SHOWN]:
         shorter, longer = ("here", str(other)) if mine < theirs else (f"at {other}", "this CeleryCluster")
         yield (
             f"CeleryCluster {other} uses the same Redis database with a visibility timeout of {theirs:g} s, and this "
@@ -26,6 +28,9 @@ def _messages(inputs: Inputs) -> Iterator[str]:
             f"still run; set visibility_timeout in spec.broker.transportOptions of both to {max(mine, theirs):g}, or "
             "give each its own database or global_keyprefix"
         )
+    if len(found) > neighbour.SHOWN:
+        more = len(found) - neighbour.SHOWN
+        yield f"{more} more CeleryClusters use the same Redis database with other visibility timeouts"
 
 
 RULE = Rule(

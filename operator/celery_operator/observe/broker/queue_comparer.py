@@ -14,6 +14,7 @@ from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Unreadable
 from celery_operator.observe.broker.queue_comparison import Comparison
 from celery_operator.observe.broker.rabbitmq_declarations import Findings
+from celery_operator.observe.broker.reachability import TRANSPORT_NOT_SUPPORTED
 from celery_operator.observe.broker.traces import trace_of
 from celery_operator.observe.key import ClusterKey
 
@@ -90,7 +91,10 @@ class QueueComparer:
         state = self._states.get(key)
         if state is None or state.task is not asyncio.current_task():
             return
-        state.found = Comparison(identity=identity, differences=findings.differences, unknown=findings.unknown)
+        former = () if state.found is None or state.found.identity != identity else state.found.differences
+        # A broker that is away for a moment has mended nothing: whom it would refuse goes on waiting.
+        differences = (*findings.differences, *filter(findings.leave_open, former))
+        state.found = Comparison(identity=identity, differences=differences, unknown=findings.unknown)
         state.at = self._clock()
         self._on_change(key)
 
@@ -99,7 +103,10 @@ class QueueComparer:
             async with asyncio.timeout(DEADLINE):
                 return await self._asked(await self._resolve(key), declared)
         except Unreadable as unreadable:
-            return _unknown(unreadable.problem.message)
+            found = _unknown(unreadable.problem.message)
+            # One that nobody can ask is another broker than that which differed.
+            never = unreadable.problem.reason == TRANSPORT_NOT_SUPPORTED
+            return replace(found, unanswered=frozenset()) if never else found
         except TimeoutError:
             return _unknown(f"the broker did not answer within {DEADLINE:g} s")
         except Exception as error:  # noqa: BLE001 - it may fail in any way, and must hold no rollout for ever
@@ -127,4 +134,4 @@ class _State:
 
 
 def _unknown(why: str) -> Findings:
-    return Findings(unknown=(f"all queues: {why}",))
+    return Findings(unknown=(f"all queues: {why}",), unanswered=None)

@@ -65,6 +65,18 @@ class Findings:
 
     differences: tuple[Difference, ...] = ()
     unknown: tuple[str, ...] = ()
+    unanswered: frozenset[tuple[Kind, str]] | None = frozenset()
+    """Kind and name of what RabbitMQ said nothing of; None where it was not asked at all."""
+
+    def leave_open(self, difference: Difference) -> bool:
+        """Whether what differed before may still do so, for all that is known now."""
+        return self.unanswered is None or (difference.kind, difference.name) in self.unanswered
+
+
+class _Down(str):
+    """What RabbitMQ says of a queue whose node is away: nothing of its arguments."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +131,10 @@ async def compare(address: BrokerAddress, declared: Sequence[Mapping[str, Any]])
     differences = await _completed(address, subjects, answers)
     unknown = [answer for answer in answers.values() if isinstance(answer, str)]
     missing = [str(subject) for subject in subjects if _key(subject) not in answers]
+    unanswered = frozenset(key for key in map(_key, subjects) if isinstance(answers.get(key, _Down()), _Down))
     if missing:
         unknown.append(f"{', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''}: {trouble}")
-    return Findings(differences=differences, unknown=tuple(unknown))
+    return Findings(differences=differences, unknown=tuple(unknown), unanswered=unanswered)
 
 
 _Key = tuple[Kind, str]
@@ -186,7 +199,7 @@ async def _ask(connection: RabbitConnection, channel: Channel, subject: _Subject
         await channel.rpc(subject.declaration(passive=False))
     except ChannelNotFoundEntity as error:
         said = _said(error)
-        return None if said.startswith(_ABSENT) else f"{subject}: {said}"
+        return None if said.startswith(_ABSENT) else _Down(f"{subject}: {said}")
     except ChannelLockedResource:
         return Difference(
             kind=subject.kind,

@@ -18,7 +18,8 @@ def evaluate(view: StatusView) -> Verdict:
     found, former = view.queues, view.former_queues
     if found is None:
         waits = view.queue_wait is not None
-        if former is None or waits:
+        # The former answer may be that somebody was about to ask, for a change that was taken back meanwhile.
+        if former is None or waits or former.reason == queue_agreement.COMPARING:
             reason = queue_agreement.COMPARING if waits else "NotYetCompared"
             text = "spec.queues are compared with the broker's before pods are replaced"
             return Verdict(status="Unknown" if former is None else former.status, reason=reason, message=text)

@@ -91,6 +91,42 @@ def test_a_difference_stands_until_something_else_is_known() -> None:
     virtual_time.run(test)
 
 
+def test_a_broker_that_is_away_mends_no_difference() -> None:
+    def away() -> Findings:
+        raise Unreadable(Problem(reason="ConnectionFailed", message="the broker does not answer"))
+
+    async def test(clock: Callable[[], float]) -> None:
+        broker = Broker(clock, RABBIT)
+        broker.answer = lambda: Findings(differences=(PRIORITY,))
+        await broker.outcome()
+        broker.answer = away
+        assert (await broker.outcome())[0] == (PRIORITY,)
+        broker.answer = lambda: Findings(unknown=("no answer",), unanswered=frozenset({("queue", "mail")}))
+        assert (await broker.outcome())[0] == (PRIORITY,)
+        broker.answer = away
+        assert (await broker.outcome("another spec"))[0] == (), "of other declarations nothing was ever known"
+        broker.answer = lambda: Findings(differences=(PRIORITY,))
+        await broker.outcome()
+        broker.answer = lambda: Findings(unknown=("no right",), unanswered=frozenset({("queue", "other")}))
+        assert (await broker.outcome())[0] == ()
+
+    virtual_time.run(test)
+
+
+def test_a_broker_that_nobody_can_ask_holds_nobody_for_ever() -> None:
+    def failover() -> Findings:
+        raise Unreadable(Problem(reason="TransportNotSupported", message="several brokers in one URL"))
+
+    async def test(clock: Callable[[], float]) -> None:
+        broker = Broker(clock, RABBIT)
+        broker.answer = lambda: Findings(differences=(PRIORITY,))
+        await broker.outcome()
+        broker.answer = failover
+        assert (await broker.outcome())[0] == ()
+
+    virtual_time.run(test)
+
+
 def test_one_question_at_a_time_and_the_newest_counts() -> None:
     async def test(clock: Callable[[], float]) -> None:
         broker = Broker(clock, RABBIT)

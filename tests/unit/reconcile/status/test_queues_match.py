@@ -68,6 +68,8 @@ def test_while_it_is_asked_the_former_answer_stands() -> None:
     assert said(queue_wait=COMPARING) == ("Unknown", "ComparingQueues", False)
     assert said(queue_wait=COMPARING, former_queues=former) == ("True", "ComparingQueues", False)
     assert said(former_queues=former) == ("True", "Equal", False)
+    asked = Verdict(status="True", reason="ComparingQueues", message="for a change that was taken back meanwhile")
+    assert said(former_queues=asked) == ("True", "NotYetCompared", False)
 
 
 def test_a_difference_is_told_once_and_its_end_as_well() -> None:
