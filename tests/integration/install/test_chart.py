@@ -148,7 +148,8 @@ def test_a_service_monitor_and_no_disruption_budget_if_asked(helm: Helm) -> None
     monitor = {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}}
     manifests = helm.render({"serviceMonitor": monitor, "podDisruptionBudget": {"enabled": False}})
     found = _one(manifests, "ServiceMonitor")
-    assert found["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "10s"}]
+    endpoint = {"port": "http", "path": "/metrics", "interval": "10s", "honorLabels": True}
+    assert found["spec"]["endpoints"] == [endpoint]
     assert found["metadata"]["labels"]["release"] == "prometheus"
     assert found["spec"]["selector"]["matchLabels"].items() <= _one(manifests, "Service")["metadata"]["labels"].items()
     assert not [one for one in manifests if one["kind"] == "PodDisruptionBudget"]
