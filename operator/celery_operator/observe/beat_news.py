@@ -26,7 +26,7 @@ PERIOD: Final = 60.0
 _JITTER: Final = 0.2
 _QUICK_FAILURES: Final = 60
 """Questions without an answer after which a beat is asked at the longer period: its container does not start."""
-_BODY_LIMIT: Final = 65536
+_BODY_LIMIT: Final = 262144
 """Bytes of an answer; a status has some 2,000."""
 _AT_ONCE: Final = 48
 """Requests that may be under way at once."""

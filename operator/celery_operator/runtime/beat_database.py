@@ -45,7 +45,7 @@ class KeepsRows:
         if row is not None and row.description not in (mark, disabled):
             self._operator_tell(
                 'beat entry "%s": a row with that name is in the database which was not made from it; it is left as '
-                "it is: delete it in the admin, or rename the entry" % name
+                "it is: delete it in the admin and then beat's pod, or rename the entry" % name
             )
             return
         if row is not None and row.description == disabled:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterable, Mapping, Sequence
 
 from .environment import ScheduleItem
 from .failures import StartError
+from .guard import harmless
 
 
 def entries(items: Iterable[ScheduleItem]) -> Dict[str, Dict[str, Any]]:
@@ -64,6 +66,34 @@ def _solar(place: Mapping[str, Any]) -> Any:
         return solar(place["event"], place["latitude"], place["longitude"])
     except ImproperlyConfigured as error:
         raise ValueError("solar needs the package ephem in the image; install celery[solar]") from error
+
+
+@harmless
+def mend_solar() -> None:
+    """Before 5.7 Celery ends with a TypeError where the sun does not do it that day, as at Berlin's dusk_astronomical
+    in June: the next day that has one is meant, as in 5.7."""
+    from celery import schedules
+
+    celerys: Any = schedules.solar
+    if not hasattr(celerys, "_next_event"):
+        celerys.remaining_estimate = _remaining_estimate
+
+
+def _remaining_estimate(plan: Any, last_run_at: datetime) -> timedelta:
+    sun, more = plan.ephem.Sun(), {"use_center": True} if plan.use_center else {}
+    moment = plan.ephem.Date(plan.maybe_make_aware(last_run_at).astimezone(timezone.utc))
+    for _ in range(_LONGEST_WAIT):
+        try:
+            moment = getattr(plan.cal, plan.method)(sun, start=moment, **more)
+            break
+        except plan.ephem.CircumpolarError:
+            moment = plan.cal.next_antitransit(sun, start=moment)
+    remaining: timedelta = plan.maybe_make_aware(moment.datetime()) - plan.maybe_make_aware(plan.now())
+    return remaining
+
+
+_LONGEST_WAIT = 366
+"""Days that are searched, as in celery.schedules.solar of 5.7."""
 
 
 def check_stored(items: Iterable[ScheduleItem], ancestors: Sequence[str]) -> None:

@@ -87,6 +87,14 @@ class _Claiming:
         self._operator_state.ticked()
         return dispatch.delay(delay)
 
+    def apply_entry(self: Any, entry: Any, *args: Any, **kwargs: Any) -> Any:
+        """Celery has advanced the entry just before this: a signal from here on would be a tick that nobody sends."""
+        parent: Any = super()
+        if self._operator_dispatch is None:
+            return parent.apply_entry(entry, *args, **kwargs)
+        with self._operator_dispatch.undisturbed:
+            return parent.apply_entry(entry, *args, **kwargs)
+
     def apply_async(self: Any, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         parent: Any = super()
         dispatch = self._operator_dispatch
@@ -136,6 +144,7 @@ def install(app: Any, state: BeatState, server: ProbeServer) -> Callable[[], Any
     signals.beat_init.connect(set_up, weak=False)
     _check_timezone(app, state.settings.beat.timezone)
     _expect_no_results(app)
+    beat_schedule.mend_solar()
     return lambda: build(resolve(state.settings.beat.scheduler or app.conf.beat_scheduler), state)
 
 

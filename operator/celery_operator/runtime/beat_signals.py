@@ -1,4 +1,4 @@
-"""Holds SIGTERM back while a tick is claimed and published: between the two it would be a tick that nobody sends.
+"""Holds SIGTERM back while a tick is claimed and published: within that it would be a tick that nobody sends.
 
 By handlers and not by a signal mask: the probes' thread would take a masked signal, and Python would run its handler in
 the main thread all the same.
@@ -19,18 +19,26 @@ _HELD = (signal.SIGTERM, signal.SIGINT)
 
 
 class HeldBack:
-    """A context in which Celery's handlers, which raise SystemExit, are run at its end or PATIENCE after the signal."""
+    """A context in which Celery's handlers, which raise SystemExit, are run at its end or PATIENCE after the signal.
+
+    Within itself it does nothing: the outer end counts.
+    """
 
     def __init__(self) -> None:
+        self._depth = 0
         self._former: Dict[int, Any] = {}
         self._came: Optional[int] = None
 
     def __enter__(self) -> HeldBack:
-        self._hold()
+        if self._depth == 0:
+            self._hold()
+        self._depth += 1
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
-        self._release(kind is None or issubclass(kind, Exception))
+        self._depth -= 1
+        if self._depth == 0:
+            self._release(kind is None or issubclass(kind, Exception))
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:

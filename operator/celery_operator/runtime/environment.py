@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, MutableMapping, Optional, Tuple
 
 from . import PROTOCOL, secret_settings, tls
-from .addresses import BROKER, RESULT_BACKEND, url, with_certificate_check
+from .addresses import BROKER, RESULT_BACKEND, text, url, with_certificate_check
 from .failures import StartError
 from .secret_settings import CONFIG, SecretSettings
 
@@ -186,6 +186,10 @@ def _parse_beat(raw: Mapping[str, Any]) -> BeatSettings:
     )
 
 
+_ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+"""Of spec.broker.sqs.credentialsFrom. boto3 would sign with a line break at the end of either."""
+
+
 def publish(settings: Settings, environ: MutableMapping[str, str]) -> None:
     """Set Celery's own variables, which beat an application's code, and take ours with secrets away.
 
@@ -203,6 +207,9 @@ def publish(settings: Settings, environ: MutableMapping[str, str]) -> None:
     for name, value in urls.items():
         if value:
             environ[name] = value
+    for name in _ACCESS_KEY:
+        if name in environ:
+            environ[name] = text(environ[name])
     secret = tuple(prefix + part for prefix in (BROKER, RESULT_BACKEND, CONFIG) for part in _SECRET_PARTS)
     for name in [name for name in environ if name.startswith(secret)]:
         del environ[name]

@@ -51,6 +51,8 @@ class Polls:
 
         def on_messages_ready(url: str, queue: str, messages: Any) -> Any:
             self._under_way.pop(queue, None)
+            # kombu hands over [] for an answer such as 503, and for none in time: 5.7.0 itself fails over that.
+            messages = messages or {}
             found = messages.get("Messages") or []
             if found and queue not in channel.connection._callbacks and not hasattr(channel, "_release_messages"):
                 self._give_back(url, queue, found)

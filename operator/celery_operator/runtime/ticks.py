@@ -112,6 +112,9 @@ _MORNING, _EVENING = 6 * 3600, -6 * 3600
 and at 06:00 for the evening: at no latitude does it happen then. ephem is right to a tenth of a second, so that two
 beats may find two minutes for one sunrise, but never two days."""
 
+_IMPRECISION = timedelta(seconds=1)
+"""Of events that are computed from different moments (ephem, 0.1 s): what is due may seem to be yet to come."""
+
 
 def _solar(entry: str, plan: Any, now: datetime, last_run: Optional[datetime]) -> Optional[Tick]:
     """The day of the latest event at or before ``now``, by the sun's time at the place."""
@@ -126,9 +129,10 @@ def _solar(entry: str, plan: Any, now: datetime, last_run: Optional[datetime]) -
 def _latest_event(plan: Any, now: datetime, last_run: Optional[datetime]) -> Optional[datetime]:
     """From the day before on, as every beat looks from there; from the last run only where no event is that new."""
     found = None
+    latest = now + _IMPRECISION
     for start in (now - timedelta(days=1, hours=1), last_run):
         event = None if start is None else _due(plan, start, now)
-        while event is not None and event <= now and event != found:
+        while event is not None and event <= latest and event != found:
             found, event = event, _due(plan, event + timedelta(minutes=1), now)
         if found is not None:
             return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from celery_operator.runtime import beat_signals
+from celery_operator.runtime import beat_scheduler, beat_signals
 from celery_operator.runtime.beat_signals import HeldBack
 
 
@@ -40,6 +41,50 @@ def test_it_waits_for_the_publishing(number: int) -> None:
         publish()
     assert done == ["published"]
     assert signal.alarm(0) == 0, "the alarm of a broker that does not hang"
+
+
+def test_the_end_of_an_inner_one_is_not_the_end() -> None:
+    done = []
+
+    def publish() -> None:
+        held = HeldBack()
+        with held:
+            with held:
+                os.kill(os.getpid(), signal.SIGTERM)
+            done.append("advanced")
+
+    with pytest.raises(SystemExit):
+        publish()
+    assert done == ["advanced"]
+
+
+class Scheduler:
+    """The part of celery.beat.Scheduler that sends: an entry is advanced before, and a signal comes right then."""
+
+    sent = False
+
+    def apply_entry(self, entry: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.apply_async(entry)
+
+    def apply_async(self, entry: Any) -> None:
+        del entry
+        self.sent = True
+
+
+def test_it_does_not_lose_a_tick_that_is_about_to_be_claimed() -> None:
+    class Ours(beat_scheduler._Claiming, Scheduler):
+        def __init__(self) -> None:
+            self._operator_dispatch = cast("Any", SimpleNamespace(undisturbed=HeldBack()))
+            self._operator_state = cast("Any", SimpleNamespace(dispatched=0))
+
+        def apply_async(self, entry: Any) -> None:  # type: ignore[override]
+            Scheduler.apply_async(self, entry)
+
+    ours = Ours()
+    with pytest.raises(SystemExit):
+        ours.apply_entry("entry")
+    assert ours.sent
 
 
 def test_it_is_handled_before_a_wait() -> None:

@@ -63,6 +63,16 @@ def test_settings_of_shutdown_and_delivery() -> None:
     assert (read.probe_port, read.mingle, read.pod_uid) == (None, False, "uid")
 
 
+def test_an_access_key_has_no_line_break_at_its_end() -> None:
+    environ = {
+        "CELERY_OPERATOR_SETTINGS": settings(),
+        "AWS_ACCESS_KEY_ID": "AKIA\n",
+        "AWS_SECRET_ACCESS_KEY": "s3cret/\r\n",
+    }
+    environment.publish(environment.read("worker", environ), environ)
+    assert (environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"]) == ("AKIA", "s3cret/")
+
+
 def test_an_operator_of_before_gets_safe_values() -> None:
     read = environment.read("worker", {"CELERY_OPERATOR_SETTINGS": settings()})
     assert (read.grace_period_seconds, read.shutdown_mode, read.visibility_timeout_seconds) == (300.0, "Drain", 3600.0)

@@ -90,6 +90,16 @@ def test_what_comes_too_late_goes_back_at_once() -> None:
     assert polls.quiet
 
 
+def test_an_answer_of_an_ailing_broker_is_none() -> None:
+    channel = Channel()
+    polls = watched(channel)
+    channel._callbacks["mail"] = pytest.fail
+    channel._schedule_queue("mail")
+    # What kombu/asynchronous/aws/connection.py makes of 408, 500, 502, 503, 504 and 599.
+    assert channel._on_messages_ready("url", "mail", []) == 0
+    assert polls.quiet
+
+
 def test_a_queue_that_is_consumed_again_has_one_request_under_way() -> None:
     channel = Channel()
     watched(channel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_operator.runtime.ticks import scheduled_minute
+from celery_operator.runtime.ticks import _solar, scheduled_minute
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -54,6 +55,31 @@ def test_a_leap_day_is_found_years_later() -> None:
         minute=frozenset({0}), hour=frozenset({0}), day_of_month=frozenset({29}), month_of_year=frozenset({2})
     )
     assert scheduled_minute(leap, datetime(2027, 6, 1, tzinfo=UTC)) == datetime(2024, 2, 29, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Sunset:
+    """The part of celery.schedules.solar that says when: at 18:00, and as ephem 0.1 s later from the day before on."""
+
+    event: str = "sunset"
+    lon: float = 0.0
+    nowfun: Callable[[], datetime] | None = None
+
+    def remaining_estimate(self, last_run: datetime) -> timedelta:
+        sunset = last_run.replace(hour=18, minute=0, second=0, microsecond=0)
+        sunset += timedelta(days=0 if last_run < sunset else 1)
+        error = timedelta(seconds=0.1 if sunset - last_run > timedelta(hours=12) else 0)
+        assert self.nowfun is not None
+        return sunset + error - self.nowfun()
+
+
+def test_a_sunset_has_its_own_day_although_it_is_computed_from_another_moment() -> None:
+    # A beat that began at 14:00 finds it due a moment before one that looks from yesterday's on.
+    began = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
+    due = datetime(2026, 11, 21, 18, 0, 0, 2000, tzinfo=UTC)
+    names = [_solar("lights", Sunset(), now, began) for now in (due - timedelta(days=1), due, due + timedelta(hours=5))]
+    numbers = [tick.number for tick in names if tick is not None]
+    assert [number - numbers[0] for number in numbers] == [0, 1, 1]
 
 
 def test_sunday_is_zero() -> None:
