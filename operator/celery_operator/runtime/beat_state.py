@@ -71,8 +71,11 @@ class BeatState:
 
     @guard.harmless
     def _touch(self) -> None:
-        with open(self._tick_file, "w", encoding="ascii") as tick_file:
+        # Whoever reads it meanwhile finds the former one, never an empty one.
+        written = "%s.new" % self._tick_file
+        with open(written, "w", encoding="ascii") as tick_file:
             tick_file.write("%d\n" % time.time())
+        os.replace(written, self._tick_file)
 
     def facts(self) -> liveness.BeatFacts:
         """What liveness decides on."""

@@ -153,8 +153,8 @@ class RabbitPod(BrokerPod):
     name = "rabbitmq"
     scheme = "amqp"
     port = 5672
-    path = "//"
-    producer_url = "amqp://celery:change-me@rabbitmq:5672//"
+    path = "/shop"
+    producer_url = "amqp://celery:change-me@rabbitmq:5672/shop"
 
     def objects(self) -> list[Manifest]:
         return manifests.sample("rabbitmq")[:3]
@@ -164,19 +164,19 @@ class RabbitPod(BrokerPod):
         rights = {"configure": ".*", "write": ".*", "read": ".*"}
         for user, password in ACCOUNTS.items():
             self._request("PUT", f"/api/users/{user}", {"password": password, "tags": ""})
-            self._request("PUT", f"/api/permissions/%2F/{user}", rights)
+            self._request("PUT", f"/api/permissions{self.path}/{user}", rights)
 
     def remove_user(self, name: str) -> None:
         self._request("DELETE", f"/api/users/{name}")
 
     def remaining(self) -> int:
-        queues = self._request("GET", "/api/queues/%2F") or []
+        queues = self._request("GET", f"/api/queues{self.path}") or []
         # A queue that is new, or whose server has just started, has no figures yet: that is not "none".
         return sum(queue.get("messages", 1) for queue in queues if queue["name"] in manifests.QUEUES)
 
     def queue_type(self, name: str) -> str:
         """`classic` or `quorum`."""
-        return str(self._request("GET", f"/api/queues/%2F/{quote(name, safe='')}")["type"])
+        return str(self._request("GET", f"/api/queues{self.path}/{quote(name, safe='')}")["type"])
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         with (
