@@ -120,23 +120,7 @@ class Operator:
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         events = EventRecorder(client, instance=settings.identity)
         self._beat_events = BeatEvents(cache=self._cache, events=events, random=random.random)
-        self._reconciler = Reconciler(
-            client=client,
-            cache=self._cache,
-            runtime=runtime_configmap.load(),
-            events=events,
-            broker=self._monitor.result,
-            queues=self._comparer,
-            references=ReferenceReader(client, clock=time.monotonic),
-            messenger=self._messenger,
-            scaler=self._autoscaler,
-            observer=self._metrics,
-            now=_now,
-            clock=time.monotonic,
-            random=random.random,
-            platform=self._platform,
-            on_neighbours=self._enqueue,
-        )
+        self._reconciler = self._make_reconciler(client, events)
         queue_metrics = self._metrics.queue(CONTROLLER)
         self._queue: KeyedQueue[ClusterKey] = KeyedQueue(
             self._reconcile, debounce=_DEBOUNCE, on_error=self._log_failure, observer=queue_metrics
@@ -159,6 +143,25 @@ class Operator:
             namespaces=settings.namespace_list,
             on_change=self._enqueue,
             random=random.random,
+        )
+
+    def _make_reconciler(self, client: KubeClient, events: EventRecorder) -> Reconciler:
+        return Reconciler(
+            client=client,
+            cache=self._cache,
+            runtime=runtime_configmap.load(),
+            events=events,
+            broker=self._monitor.result,
+            queues=self._comparer,
+            references=ReferenceReader(client, clock=time.monotonic),
+            messenger=self._messenger,
+            scaler=self._autoscaler,
+            observer=self._metrics,
+            now=_now,
+            clock=time.monotonic,
+            random=random.random,
+            platform=self._platform,
+            on_neighbours=self._enqueue,
         )
 
     def _make_autoscaler(self) -> Autoscaler:

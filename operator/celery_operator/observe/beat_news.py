@@ -9,16 +9,15 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from celery_operator.observe import pod_http
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.worker_report import PodAddress
 
-TIMEOUT: Final = 2.0
-"""Seconds for one request, connecting included."""
 SHORT_PERIOD: Final = 1.0
 """Seconds between two questions to a beat that has not answered since its container was started."""
 PERIOD: Final = 60.0
@@ -118,41 +117,22 @@ class BeatNews:
         taken = {"bootId": document.boot_id, "taken": max(news.number for news in document.news)}
         headers = {"Authorization": f"Bearer {address.uid}"}
         async with self._open().post(
-            _url(address, "/news"), json=taken, headers=headers, allow_redirects=False
+            address.url("/news"), json=taken, headers=headers, allow_redirects=False
         ) as response:
             return response.status < 500
 
     async def _status(self, address: PodAddress) -> _Document | None:
         """None for what is no answer of a beat's runtime."""
-        async with self._open().get(_url(address, "/status"), allow_redirects=False) as response:
+        async with self._open().get(address.url("/status"), allow_redirects=False) as response:
             if response.status != 200:
                 return None
-            body = await _limited(response)
+            body = await pod_http.body_of(response, _BODY_LIMIT)
         try:
             return _Document.model_validate_json(body)
         except ValidationError:
             return None
 
     def _open(self) -> aiohttp.ClientSession:
-        """The runtime closes every connection after its answer."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-                trust_env=False,
-            )
+            self._session = pod_http.new_session()
         return self._session
-
-
-async def _limited(response: Any) -> bytes:
-    data = bytearray()
-    async for chunk in response.content.iter_any():
-        data += chunk
-        if len(data) > _BODY_LIMIT:
-            raise ValueError("the answer is too long for a beat's runtime")
-    return bytes(data)
-
-
-def _url(address: PodAddress, path: str) -> str:
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http://{host}:{address.port}{path}"

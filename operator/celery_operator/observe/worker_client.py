@@ -11,10 +11,8 @@ from typing import Any, Final
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
+from celery_operator.observe import pod_http
 from celery_operator.observe.worker_report import PodAddress, WorkerAbout, WorkerReport
-
-TIMEOUT: Final = 2.0
-"""Seconds for one request, connecting included."""
 
 URGENT: Final = 16
 """Of the 64 requests that may be under way at once, those kept free for pods that are being drained."""
@@ -89,7 +87,7 @@ class WorkerClient:
         self, *, clock: Callable[[], float], session: Callable[[], aiohttp.ClientSession] | None = None
     ) -> None:
         self._clock = clock
-        self._make_session = session or _session
+        self._make_session = session or pod_http.new_session
         self._session: aiohttp.ClientSession | None = None
         self._limits = {True: asyncio.Semaphore(URGENT), False: asyncio.Semaphore(REGULAR)}
 
@@ -165,16 +163,11 @@ class WorkerClient:
     async def _request(self, method: str, address: PodAddress, path: str, **options: Any) -> tuple[int, bytes]:
         if self._session is None:
             self._session = self._make_session()
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        url = f"http://{host}:{address.port}{path}"
         try:
-            async with self._session.request(method, url, allow_redirects=False, **options) as response:
-                data = bytearray()
-                async for chunk in response.content.iter_any():
-                    data += chunk
-                    if len(data) > _BODY_LIMIT:
-                        raise RefusedError("its answer is too long for a worker's runtime")
-                return response.status, bytes(data)
+            async with self._session.request(method, address.url(path), allow_redirects=False, **options) as response:
+                return response.status, await pod_http.body_of(response, _BODY_LIMIT)
+        except pod_http.TooLongError as error:
+            raise RefusedError("its answer is too long for a worker's runtime") from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise SilentError(timed_out=isinstance(error, TimeoutError)) from error
 
@@ -191,15 +184,6 @@ def _about(known: _Document) -> WorkerAbout | None:
         kombu=found.get("kombu"),
         redis=found.get("redis"),
         visibility_timeout=float(timeout) if isinstance(timeout, int | float) else None,
-    )
-
-
-def _session() -> aiohttp.ClientSession:
-    """Without a limit of connections: there are semaphores. The runtime closes every connection after its answer."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-        trust_env=False,
     )
 
 

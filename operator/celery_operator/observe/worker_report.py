@@ -14,6 +14,11 @@ class PodAddress:
     host: str
     port: int
 
+    def url(self, path: str) -> str:
+        """Where the runtime answers for ``path``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{path}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerAbout:

@@ -11,6 +11,7 @@ from typing import Final
 import aiohttp
 
 from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.pod_http import TIMEOUT as REQUEST_SECONDS
 from celery_operator.observe.worker_client import (
     NO_DRAIN,
     NO_LEASE,
@@ -20,7 +21,6 @@ from celery_operator.observe.worker_client import (
     SilentError,
     WorkerClient,
 )
-from celery_operator.observe.worker_client import TIMEOUT as REQUEST_SECONDS
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 
 SHORT_PERIOD: Final = 1.0

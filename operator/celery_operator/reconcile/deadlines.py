@@ -15,6 +15,7 @@ from celery_operator.desired.metadata import COMPONENT_LABEL
 from celery_operator.desired.probes import PORT_NAME
 from celery_operator.desired.worker_deployment import COMPONENT
 from celery_operator.kube.objects import Manifest
+from celery_operator.observe.worker_report import PodAddress
 
 _ENDED: Final = ("Succeeded", "Failed")
 
@@ -33,8 +34,7 @@ class Deadline:
     @property
     def url(self) -> str:
         """Where the runtime in the pod takes the news."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/deadline"
+        return PodAddress(uid=self.uid, name=self.pod, host=self.host, port=self.port).url("/deadline")
 
     def left(self, now: datetime) -> float:
         """Seconds until the end; never more than were given, however the clocks of two machines differ."""

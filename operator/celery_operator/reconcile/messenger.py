@@ -11,13 +11,11 @@ from typing import Final, Literal
 
 import aiohttp
 
+from celery_operator.observe import pod_http
 from celery_operator.observe.key import ClusterKey
 from celery_operator.reconcile.deadlines import Deadline
 
 _LOG = logging.getLogger(__name__)
-
-TIMEOUT: Final = 2.0
-"""Seconds for one pod, connecting included."""
 
 RETRY_SECONDS: Final = 1.0
 """Pause between two tries while a pod cannot be reached."""
@@ -102,13 +100,8 @@ class Messenger:
                 await self._stopping.wait()
 
     def _open(self) -> aiohttp.ClientSession:
-        """One session without a limit of connections: of a node's pods none waits for another that hangs."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-                trust_env=False,
-            )
+            self._session = pod_http.new_session()
         return self._session
 
 

@@ -284,11 +284,15 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
         scaled=tuple(replicas.scaled(snapshot, now)),
         references_changed=any(_references_changed(snapshot, step) for step in now),
     )
-    plan = _with_strangers(plan, found)
-    if snapshot.cluster.spec.suspend and any(step.resource_version is not None for step in now):
+    return _looked_at_again(snapshot, _with_strangers(plan, found))
+
+
+def _looked_at_again(snapshot: Snapshot, plan: Plan) -> Plan:
+    """The plan, with another pass where what it waits for brings no event of its own."""
+    if snapshot.cluster.spec.suspend and any(step.resource_version is not None for step in plan.applies):
         return replace(plan, requeue_after=_RETRY_SUSPEND)
     differs = snapshot.queues is not None and snapshot.queues.differences
-    if plan.requeue_after is None and (hold.wait is not None or differs):
+    if plan.requeue_after is None and (plan.queue_wait is not None or differs):
         return replace(plan, requeue_after=queue_agreement.AGAIN)
     return plan
 

@@ -78,6 +78,21 @@ async def test_a_worker_is_asked_every_second_until_it_consumes_and_seldom_then(
         assert len(runtime.gets) == asked
 
 
+def note_questions(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float], asked: list[float]) -> None:
+    """Note when a worker that runs is asked; it answers at once."""
+
+    async def status(*_: object, **__: object) -> Answer:
+        asked.append(clock())
+        return Answer(
+            report=WorkerReport(
+                at=clock(), boot_id="boot-1", slots=2, active=1, reserved=0, held=0, eta=None, processed=5,
+                started=True, shutting_down=False, draining=False, drained=False,
+            )
+        )  # fmt: skip
+
+    monkeypatch.setattr(WorkerClient, "status", status)
+
+
 @pytest.mark.parametrize(("silent", "times"), [(False, [0, 30, 60, 90]), (True, list(range(0, 100, 5)))])
 def test_a_worker_that_runs_is_asked_every_half_minute(
     silent: bool, times: list[int], monkeypatch: pytest.MonkeyPatch
@@ -85,16 +100,7 @@ def test_a_worker_that_runs_is_asked_every_half_minute(
     asked: list[float] = []
 
     async def test(clock: Callable[[], float]) -> None:
-        async def status(*_: object, **__: object) -> Answer:
-            asked.append(clock())
-            return Answer(
-                report=WorkerReport(
-                    at=clock(), boot_id="boot-1", slots=2, active=1, reserved=0, held=0, eta=None, processed=5,
-                    started=True, shutting_down=False, draining=False, drained=False,
-                )
-            )  # fmt: skip
-
-        monkeypatch.setattr(WorkerClient, "status", status)
+        note_questions(monkeypatch, clock, asked)
         poller = WorkerReports(clock=clock, random=lambda: 0.5)
         poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)}, silent=silent)
         await asyncio.sleep(100)
@@ -127,16 +133,7 @@ def test_a_pod_is_asked_out_of_turn_once_for_each_occasion(monkeypatch: pytest.M
     asked: list[float] = []
 
     async def test(clock: Callable[[], float]) -> None:
-        async def status(*_: object, **__: object) -> Answer:
-            asked.append(clock())
-            return Answer(
-                report=WorkerReport(
-                    at=clock(), boot_id="boot-1", slots=2, active=1, reserved=0, held=0, eta=None, processed=5,
-                    started=True, shutting_down=False, draining=False, drained=False,
-                )
-            )  # fmt: skip
-
-        monkeypatch.setattr(WorkerClient, "status", status)
+        note_questions(monkeypatch, clock, asked)
         poller = WorkerReports(clock=clock, random=lambda: 0.5)
         assert not poller.ask("uid-1", "ready at 1"), "nobody watches it"
         poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)})

@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web
 
 from celery_operator.observe.key import ClusterKey
+from celery_operator.observe.pod_http import TIMEOUT
 from celery_operator.reconcile.deadlines import Deadline
-from celery_operator.reconcile.messenger import RETRY_SECONDS, TIMEOUT, Messenger, Outcome
+from celery_operator.reconcile.messenger import RETRY_SECONDS, Messenger, Outcome
 from celery_operator.runtime.deadline import Deadline as PodDeadline
 from celery_operator.runtime.probe_server import ProbeServer
 
