@@ -5,9 +5,10 @@ Only `on.event` handlers: every other kind writes annotations or finalizers to u
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from celery_operator.reconcile import deadlines
 
 _SESSION: Final = timedelta(minutes=10)
 """After this time kopf logs in again, so that a rotated ServiceAccount token is read before it expires."""
+_WATCHERS_GRACE: Final = 2.0
+"""Seconds that watchers get to end, when another part of kopf ended unasked."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +51,11 @@ def registry(
     the regular listings see its objects, and the next start of the process watches them.
     """
     out = kopf.OperatorRegistry()
+    session = _Login()
 
     @kopf.on.login(registry=out, id="login")
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return _login(**kwargs)
+        return session(**kwargs)
 
     @kopf.on.startup(registry=out, id="settings")
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -100,6 +104,24 @@ def _ready_since(pod: Manifest) -> str | None:
     return None if ready is None else str(ready.get("lastTransitionTime"))
 
 
+async def run(
+    tasks: Collection[asyncio.Task[None]], *, stop_flag: asyncio.Event, ignored: Collection[asyncio.Task[Any]]
+) -> None:
+    """Run kopf's tasks until `stop_flag` is set. Raises what one of them failed with, if that comes before."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    if stop_flag.is_set():
+        await kopf.run_tasks(tasks, ignored=ignored)
+        return
+    # kopf would cancel each watcher together with the task that tells it to pause. A watcher that asks for new
+    # credentials takes its end for a pause then, waits for ever, and kopf for it.
+    watchers = {task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")}
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.wait(watchers | done, timeout=_WATCHERS_GRACE)
+    for task in done:
+        task.result()
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """kopf's settings: no Events of its own, quick retries, server-side filters, no scanning of CRDs."""
     settings.posting.enabled = False
@@ -117,12 +139,27 @@ def configure(settings: kopf.OperatorSettings) -> None:
         settings.watching.label_selectors[group, version, kind.plural] = kinds.label_selector(kind) or ""
 
 
-def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """By KUBECONFIG if it is set, else by the pod's ServiceAccount; never by a kubeconfig that nobody named."""
-    named = os.environ.get("KUBECONFIG")
-    info: kopf.ConnectionInfo | None = (
-        kopf.login_with_kubeconfig(**kwargs) if named else kopf.login_with_service_account(**kwargs)
-    )
-    if info is None:
-        return None
-    return dataclasses.replace(info, expiration=datetime.now(UTC) + _SESSION)
+@dataclasses.dataclass(slots=True, kw_only=True)
+class _Login:
+    """By KUBECONFIG if it is set, else by the pod's ServiceAccount; never by a kubeconfig that nobody named.
+
+    Until its end a session of the same credentials is always the same: kopf takes what differs from a session that was
+    refused for something to try, and would try it at once, for ever.
+    """
+
+    _last: kopf.ConnectionInfo | None = None
+
+    def __call__(self, **kwargs: Any) -> kopf.ConnectionInfo | None:
+        named = os.environ.get("KUBECONFIG")
+        info: kopf.ConnectionInfo | None = (
+            kopf.login_with_kubeconfig(**kwargs) if named else kopf.login_with_service_account(**kwargs)
+        )
+        if info is None:
+            return None
+        now = datetime.now(UTC)
+        expiration = now + _SESSION
+        if self._last is not None and self._last.expiration is not None and self._last.expiration > now:
+            known = dataclasses.replace(info, expiration=self._last.expiration)
+            expiration = self._last.expiration if known == self._last else expiration
+        self._last = dataclasses.replace(info, expiration=expiration)
+        return self._last
