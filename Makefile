@@ -79,7 +79,7 @@ lock: $(READY) ## Write the lock files anew from pyproject.toml and worker_image
 test test-e2e verify: NODES := 2
 test: test-unit cluster-up test-integration test-e2e ## All tests (a real cluster is made where none is up)
 
-test-unit: $(READY) ## Under a minute: what needs no server
+test-unit: $(READY) ## Two minutes: what needs no server
 	$(PYTEST) -q -m "not verify" -n 2 tests/unit tests/cluster/tests tests/demo/tests tests/verify/tests
 
 test-integration: $(READY) ## Minutes: real API server, Redis, RabbitMQ and Celery processes

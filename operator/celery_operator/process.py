@@ -29,6 +29,7 @@ from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.hub import BrokerHub
 from celery_operator.observe.broker.monitor import BrokerMonitor
 from celery_operator.observe.broker.queue_comparer import QueueComparer
+from celery_operator.observe.broker.results import ResultsMonitor
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.listing import Listing
@@ -116,6 +117,13 @@ class Operator:
             random=random.random,
             reading=self._autoscaler.reading,
         )
+        self._results = ResultsMonitor(
+            spec=self._spec_of,
+            resolve=self._result_backend,
+            on_change=self._enqueue,
+            random=random.random,
+            reading=self._autoscaler.reading,
+        )
         self._comparer = QueueComparer(resolve=self._broker_address, on_change=self._enqueue, clock=time.monotonic)
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         events = EventRecorder(client, instance=settings.identity)
@@ -162,6 +170,7 @@ class Operator:
             random=random.random,
             platform=self._platform,
             on_neighbours=self._enqueue,
+            results=self._results.result,
         )
 
     def _make_autoscaler(self) -> Autoscaler:
@@ -211,6 +220,7 @@ class Operator:
         await self._queue.stop(grace=_RUN_GRACE)
         self._elector.stop()
         await self._monitor.stop()
+        await self._results.stop()
         await self._comparer.stop()
         await self._autoscaler.stop()
         await self._messenger.stop()
@@ -248,12 +258,13 @@ class Operator:
         )
         self._watching = True
         on_watching()
-        await kopf.run_tasks(tasks, ignored=ours)
+        await handlers.run(tasks, stop_flag=stop_flag, ignored=ours)
 
     async def _reconcile(self, key: ClusterKey) -> float | None:
         manifest = self._cache.cluster(key)
         if manifest is not None:
             self._monitor.watch(key, digest(manifest["spec"].get("broker")))
+            self._results.watch(key, manifest["spec"])
             self._beat_events.watch(key)
         return await self._reconciler.reconcile(key)
 
@@ -279,12 +290,24 @@ class Operator:
     def _forget(self, key: ClusterKey) -> None:
         self._queue.forget(key)
         self._monitor.forget(key)
+        self._results.forget(key)
         self._beat_events.forget(key)
         self._reconciler.forget(key)
 
     async def _broker(self, key: ClusterKey) -> BrokerAddress | None:
         manifest = self._cache.cluster(key)
         return None if manifest is None else await address.resolve(self._client, CeleryCluster.model_validate(manifest))
+
+    def _spec_of(self, key: ClusterKey) -> Mapping[str, Any] | None:
+        manifest = self._cache.cluster(key)
+        return None if manifest is None else manifest["spec"]
+
+    async def _result_backend(self, key: ClusterKey) -> BrokerAddress | None:
+        manifest = self._cache.cluster(key)
+        if manifest is None:
+            return None
+        cluster = CeleryCluster.model_validate({**manifest, "status": None})
+        return await address.resolve_results(self._client, cluster)
 
     async def _broker_address(self, key: ClusterKey) -> BrokerAddress | None:
         manifest = self._cache.cluster(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -41,6 +42,25 @@ def module_folder(name: str, module: str) -> Path:
     go: list[str | Path] = [_go(wanted.go), "-C", _RECIPES / str(wanted.recipe)]
     output_of(*go, "mod", "download", module, env=_environment(), timeout=600)
     return Path(output_of(*go, "list", "-m", "-f", "{{.Dir}}", module, env=_environment()).strip())
+
+
+def module_files(module: str, version: str, folder: str) -> Path:
+    """A folder of the cache with the files of one folder of a published module, which is all that is kept of it."""
+    name = f"{module}-{version}".replace("/", "-")
+    subject = f"{folder} of {module} {version}"
+
+    def fetch(temporary: Path) -> None:
+        temporary.mkdir()
+        modules = temporary.with_name(f"{temporary.name}.modules.tmp")
+        env = {**_environment(), "GOMODCACHE": str(modules)}
+        words = ("mod", "download", "-json", f"{module}@{version}")
+        said = json.loads(output_of(_go(GO_MINIMUM), "-C", temporary, *words, env=env, timeout=600))
+        for path in sorted((Path(said["Dir"]) / folder).iterdir()):
+            if path.is_file():
+                shutil.copyfile(path, temporary / path.name)
+        remove(modules)
+
+    return make_once(cache_folder() / "modules" / name, subject, fetch, about_seconds=5)
 
 
 def _environment() -> dict[str, str]:

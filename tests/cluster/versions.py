@@ -18,6 +18,9 @@ DEBIAN_SUITE = "bookworm"
 KIND_NODE_IMAGE = "kindest/node:v1.34.0"
 KEDA = "v2.18.0"
 METRICS_SERVER = "v0.9.0"
+GATEWAY_API = "v1.3.0"
+PROMETHEUS_OPERATOR = "v0.85.0"
+"""Of the last two nothing is built or run: tests read the CRDs that they publish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from tests.strategies.scheduling import spreads
 
 _TIMES: Final = ("maxTaskDuration", "timeLimit", "softTimeLimit", "shutdown")
 _NUMBERS: Final = ("replicas", "autoscaling", "externalScaling")
-_LIMITED: Final = ("maxTasksPerChild", "maxMemoryPerChild", "softTimeLimit")
+_LIMITED: Final = ("maxTasksPerChild", "maxMemoryPerChild", "softTimeLimit", "processAutoscale")
 """What the prefork pool alone honours."""
 _TEN_HOURS: Final = 36_000
 _arguments = st.lists(
@@ -28,6 +28,9 @@ _arguments = st.lists(
 )
 _pools = st.sampled_from(["prefork", "threads", "gevent", "eventlet", "solo", "custom"])
 _concurrency = st.integers(1, 100000) | st.just("auto")
+_process_autoscale = st.tuples(st.integers(1, 50000), st.integers(0, 50000)).map(
+    lambda drawn: {"min": drawn[0], "max": drawn[0] + drawn[1]}
+)
 
 
 def _fields(*, may_be_root: bool) -> dict[str, st.SearchStrategy[Any]]:
@@ -35,6 +38,7 @@ def _fields(*, may_be_root: bool) -> dict[str, st.SearchStrategy[Any]]:
         **overrides(may_be_root=may_be_root),
         "queues": st.lists(queue_names, min_size=1, max_size=3, unique=True),
         "concurrency": _concurrency,
+        "processAutoscale": _process_autoscale,
         "pool": _pools,
         "prefetchMultiplier": st.integers(0, 100000),
         "optimization": st.sampled_from(["default", "fair"]),
@@ -89,6 +93,8 @@ def _agree(group: Json) -> Json:
         group = without(group, *_LIMITED)
     if pool not in ("prefork", "gevent", "custom"):
         group = without(group, "timeLimit")
+    if "processAutoscale" in group:
+        group = without(group, "concurrency")
     if pool == "solo" and "concurrency" in group:
         group = {**group, "concurrency": 1}
     if pool != "prefork" and group.get("shutdown", {}).get("mode") == "Requeue":

@@ -19,7 +19,7 @@ from tests.unit.reconcile.test_deadlines import pod as pod_manifest
 
 Json = dict[str, Any]
 KEY = ClusterKey(namespace="team", name="shop")
-TOLD_WITHIN = 2.0
+TOLD_WITHIN = 15.0
 """Seconds; a pass that gets no answer goes on for more than twenty."""
 
 
@@ -110,7 +110,7 @@ def cut_pod(port: int) -> Json:
 
 
 async def until_it_leads(operator: Operator) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not operator._holds_lease():
             await asyncio.sleep(0.01)
 
@@ -124,7 +124,7 @@ async def test_a_shortened_deadline_waits_for_no_pass(api: SlowApi, pod: Pod) ->
         tasks = [asyncio.create_task(operator._elector.run()), asyncio.create_task(operator._queue.run())]
         await until_it_leads(operator)
         operator._enqueue(KEY)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await api.asked.wait()
         assert operator._queue.oldest_run_seconds() > 0, "a pass is running"
         assert operator._cache.put(cut_pod(pod.port)) == KEY
@@ -137,7 +137,7 @@ async def test_a_shortened_deadline_waits_for_no_pass(api: SlowApi, pod: Pod) ->
         operator._elector.stop()
         await operator._messenger.stop()
         await operator._monitor.stop()
-        await asyncio.wait(tasks, timeout=5)
+        await asyncio.wait(tasks, timeout=60)
 
 
 async def test_a_standby_tells_nobody(api: SlowApi, pod: Pod) -> None:

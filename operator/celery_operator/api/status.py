@@ -71,8 +71,8 @@ class CeleryClusterStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this status was computed for."""
     conditions: Annotated[list[Condition], Field(max_length=32), list_map("type")] | None = None
-    """Ready, SpecValid, BrokerReachable, QueuesMatch, WorkersAvailable, BeatRunning, AutoscalingActive,
-    FlowerAvailable, NoWarnings, Paused and Suspended; all set from the first pass on."""
+    """Ready, SpecValid, BrokerReachable, ResultBackendReachable, QueuesMatch, WorkersAvailable, WorkersConsuming,
+    BeatRunning, AutoscalingActive, FlowerAvailable, NoWarnings, Paused and Suspended; all set from the first pass."""
     workers: Annotated[list[WorkerGroupStatus], Field(max_length=100), list_map("name")] | None = None
     """The worker groups as observed."""
     warnings: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] | None = None

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from celery_operator.api.autoscaling import Autoscaling, ExternalScaling
 from celery_operator.api.extras import Lifecycle, Persistence
-from celery_operator.api.model import LIST_ATOMIC, LIST_SET, Cel, SchemaExtra, rules
+from celery_operator.api.model import LIST_ATOMIC, LIST_SET, ApiModel, Cel, SchemaExtra, rules
 from celery_operator.api.overrides import Overrides
 from celery_operator.api.pod import Argument, LogLevel, PodTemplate, Resources
 from celery_operator.api.probes import Probes
@@ -79,12 +79,25 @@ ExtraArgs = Annotated[
             *("--app", "--broker", "--result-backend", "--queues", "--pool", "--concurrency"),
             *("--prefetch-multiplier", "--optimization", "--max-tasks-per-child", "--max-memory-per-child"),
             *("--time-limit", "--soft-time-limit", "--loglevel", "--task-events", "--events", "--without-mingle"),
+            "--autoscale",
         ),
         "this option has a field of its own: use app, broker, resultBackend, queues, pool, concurrency, "
         "prefetchMultiplier, optimization, maxTasksPerChild, maxMemoryPerChild, timeLimit, softTimeLimit, "
-        "logLevel, taskEvents or mingle",
+        "logLevel, taskEvents, mingle or processAutoscale",
     ),
 ]
+
+
+class ProcessAutoscale(ApiModel):
+    """Celery's own autoscaling inside of a pod."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(Cel("self.min <= self.max", "min must not be greater than max; raise max or lower min"))
+    )
+    min: Annotated[int, Field(ge=1)]
+    """Pool processes that are there always."""
+    max: Annotated[int, Field(le=100000)]
+    """The most, and so the tasks that a pod runs at a time."""
 
 
 class WorkerGroup(Overrides):
@@ -118,6 +131,14 @@ class WorkerGroup(Overrides):
                 "the solo pool runs one task at a time; remove concurrency or choose another pool",
             ),
             Cel(
+                "!has(self.processAutoscale) || !has(self.pool) || self.pool in ['prefork', 'custom']",
+                "processAutoscale is honoured by the prefork pool only; remove it or change the pool",
+            ),
+            Cel(
+                "!has(self.processAutoscale) || !has(self.concurrency)",
+                "processAutoscale says how many tasks a pod runs at a time; remove concurrency or processAutoscale",
+            ),
+            Cel(
                 "!has(self.shutdown) || !has(self.shutdown.mode) || self.shutdown.mode != 'Requeue' || "
                 "!has(self.pool) || self.pool == 'prefork'",
                 "shutdown.mode Requeue needs the prefork pool: others cannot end a single task; use Drain",
@@ -148,6 +169,9 @@ class WorkerGroup(Overrides):
     """Tasks that a pod runs at a time. When absent, the CPU limit in resources rounded up, else the CPU request, else
     1; auto: the same, but read by the worker itself from what its container really has. Never the node's number of
     CPUs."""
+    process_autoscale: ProcessAutoscale | None = None
+    """Adds pool processes while tasks wait in a worker and ends idle ones, as `celery worker --autoscale` (prefork
+    only), in place of concurrency. autoscaling changes the number of pods instead: use one of them."""
     pool: Pool | None = None
     """How a worker runs tasks; prefork when absent."""
     prefetch_multiplier: Annotated[int, Field(ge=0, le=100000)] | None = None

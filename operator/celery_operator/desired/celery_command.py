@@ -43,6 +43,8 @@ def worker(spec: CeleryClusterSpec, group: WorkerGroup) -> list[str]:
     args += ["-P", group.pool or "prefork"]
     if group.concurrency != AUTO:
         args += ["-c", str(concurrency(group))]
+    if group.process_autoscale is not None:
+        args += ["--autoscale", f"{group.process_autoscale.max},{group.process_autoscale.min}"]
     if group.prefetch_multiplier is not None:
         args += ["--prefetch-multiplier", str(group.prefetch_multiplier)]
     if group.optimization is not None:
@@ -83,8 +85,11 @@ def beat(spec: CeleryClusterSpec, settings: Beat) -> list[str]:
 def concurrency(group: WorkerGroup) -> int:
     """Tasks that a pod of the group runs at a time: as asked, else the CPUs it has, never the node's.
 
-    For `auto` it is what the launcher will find, as far as the group's resources tell.
+    The most of them where the pool grows and shrinks. For `auto` it is what the launcher will find, as far as the
+    group's resources tell.
     """
+    if group.process_autoscale is not None:
+        return group.process_autoscale.max
     if isinstance(group.concurrency, int):
         return group.concurrency
     if group.pool == "solo" or group.resources is None:

@@ -90,6 +90,14 @@ def result_backend(spec: CeleryClusterSpec) -> Connection | None:
     return _connection(spec.broker, RESULT_DATABASE, own or tuple(shared))
 
 
+def shares_server(spec: CeleryClusterSpec) -> bool:
+    """Whether the results are kept by the broker's own server."""
+    backend = spec.result_backend
+    if backend is None:
+        return False
+    return backend.same_as_broker is True or (backend.redis is not None and spec.broker.redis is not None)
+
+
 def wants_managed_redis(spec: CeleryClusterSpec) -> bool:
     """Whether the operator runs a Redis for this cluster: one serves both broker and results."""
     return spec.broker.redis is not None or (spec.result_backend is not None and spec.result_backend.redis is not None)

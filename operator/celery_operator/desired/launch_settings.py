@@ -127,13 +127,13 @@ def _backend_options(spec: CeleryClusterSpec) -> dict[str, Any] | None:
     return {name: options[name] for name in connections.SENTINEL_OPTIONS if name in options} or None
 
 
-def transport_options(spec: CeleryClusterSpec) -> dict[str, Any]:
+def transport_options(spec: CeleryClusterSpec, setting: str = TRANSPORT_OPTIONS) -> dict[str, Any]:
     """What the spec says about the broker's transport, wherever it says so: for workers, beat and our own readings.
 
-    Without those whose values stand in Secrets.
+    Without those whose values stand in Secrets. ``setting``: BACKEND_OPTIONS for the result backend's.
     """
     for name, value in config(spec).items():
-        if names_setting(name, TRANSPORT_OPTIONS):
+        if names_setting(name, setting):
             return value if isinstance(value, dict) else {}
     return {}
 

@@ -30,8 +30,12 @@ class GroupFacts:
     """Seconds, as the application really has them; what its own code sets wins over the operator's default."""
     holds_eta: bool | None = None
     """Whether some worker holds tasks whose ETA has not come."""
+    furthest_eta: float | None = None
+    """Seconds until the last of the tasks with an ETA is due that some worker holds."""
     meets_unknown_tasks: bool | None = None
     """Whether some worker was sent a task that its application does not know."""
+    runs_tasks_twice: bool | None = None
+    """Whether some worker was sent a task again that it was still running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class BrokerFacts:
     """Of its URL, where a Secret holds that."""
     nearest_eta: float | None = None
     """Seconds until the first of the messages that wait in a queue for their ETA is due."""
+    consumer_timeouts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds after which RabbitMQ takes messages back, of the queues that have a value of their own there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from celery_operator.lint.rules import (
     quorum_eta,
     quorum_global_prefetch,
     rate_limit_per_worker,
+    redelivered_while_running,
     redis_without_storage,
     requeue_loses_tasks,
     results_never_expire,
@@ -49,6 +50,7 @@ from celery_operator.lint.silenced import silenced
 _MODULES: Final = (
     redis_without_storage,
     password_in_spec,
+    redelivered_while_running,
     visibility_timeout_too_short,
     eta_beyond_visibility_timeout,
     unequal_visibility_timeouts,

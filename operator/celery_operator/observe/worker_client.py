@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -74,7 +75,11 @@ class _Document(BaseModel):
     processed: StrictInt | None = None
     started_since: str | None = Field(default=None, alias="startedSince")
     shutting_down: StrictBool = Field(alias="shuttingDown")
+    connected: Any = None
+    consuming: Any = None
     unknown_tasks: Any = Field(default=None, alias="unknownTasksRequeued")
+    redelivered: Any = Field(default=None, alias="redeliveredWhileRunning")
+    latest_eta: Any = Field(default=None, alias="latestEta")
     versions: Any = None
     effective: Any = None
     """Of any shape: what cannot be read of them must keep nobody from draining the worker."""
@@ -152,7 +157,11 @@ class WorkerClient:
             shutting_down=known.shutting_down,
             draining=lease is not None and lease.draining,
             drained=lease is not None and lease.draining and lease.drained,
+            connected=known.connected if isinstance(known.connected, bool) else None,
+            consuming=_consuming(known),
             unknown_tasks=known.unknown_tasks if isinstance(known.unknown_tasks, int) else None,
+            redelivered=known.redelivered if isinstance(known.redelivered, int) else None,
+            latest_eta=_moment(known.latest_eta),
             about=_about(known),
         )
         if lease is None:
@@ -170,6 +179,19 @@ class WorkerClient:
             raise RefusedError("its answer is too long for a worker's runtime") from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise SilentError(timed_out=isinstance(error, TimeoutError)) from error
+
+
+def _consuming(known: _Document) -> bool | None:
+    """What it consumed last stays in the document while it is not connected."""
+    if known.connected is False:
+        return False
+    return bool(known.consuming) if isinstance(known.consuming, list) else None
+
+
+def _moment(value: Any) -> float | None:
+    """Seconds since the epoch; None for what is no such number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
 
 
 def _about(known: _Document) -> WorkerAbout | None:

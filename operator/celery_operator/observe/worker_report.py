@@ -52,7 +52,17 @@ class WorkerReport:
     """It consumes nothing, because it was told to, and its lease has not run out."""
     drained: bool
     """It is draining, and nothing is left that its end could disturb, for certain."""
+    connected: bool | None = None
+    """Whether it has a connection to the broker."""
+    consuming: bool | None = None
+    """Whether it takes messages of some queue, which needs a connection."""
+    not_consuming_since: float | None = None
+    """By the clock of `at`: since when every answer has said that it consumes nothing, although nobody told it to."""
     unknown_tasks: int | None = None
     """Messages that it has put back since its start, because its application does not know their task."""
+    redelivered: int | None = None
+    """Messages that it was sent again, since its start, while it still ran their task."""
+    latest_eta: float | None = None
+    """When the last of the tasks with an ETA that it holds comes due, in seconds since the epoch."""
     about: WorkerAbout | None = None
     """None before its first /status: an answer of /drain has nothing of it."""

@@ -28,7 +28,8 @@ SHORT_PERIOD: Final = 1.0
 PERIOD: Final = 30.0
 """Seconds between two questions to a worker that runs: what changes in it, its heartbeats carry, every 2 s."""
 SILENT_PERIOD: Final = 5.0
-"""The same where nobody hears any heartbeats, as on Amazon SQS: else a busy worker would pass for idle for too long."""
+"""The same where nobody hears any heartbeats, as on Amazon SQS: else a busy worker would pass for idle for too long.
+And of a worker that takes no messages although it should: whether that lasts has to be known."""
 
 _JITTER: Final = 0.2
 _QUICK_FAILURES: Final = 60
@@ -348,8 +349,8 @@ class _Follower:
         if not answer.can_drain:
             self.refusal = _Refusal(why=NO_DRAIN, until_restart=False)
         if former is not None and not restarted and answer.report.about is None:
-            kept = replace(answer.report, about=former.report.about, unknown_tasks=former.report.unknown_tasks)
-            answer = replace(answer, report=kept)
+            answer = replace(answer, report=_with_what_a_drain_leaves_out(answer.report, former.report))
+        answer = replace(answer, report=_since(answer.report, None if restarted or former is None else former.report))
         self._answer = answer if epoch == self._epoch else replace(answer, lease_until=NO_LEASE)
         if answer.report.started and (former is None or restarted or not former.report.started):
             self._on_start()
@@ -357,9 +358,28 @@ class _Follower:
     def _period(self) -> float:
         started = self._answer is not None and self._answer.report.started
         if self._failures == 0:
-            period = (SILENT_PERIOD if self.silent else PERIOD) if started else SHORT_PERIOD
+            idle = self._answer is not None and self._answer.report.not_consuming_since is not None
+            period = (SILENT_PERIOD if self.silent or idle else PERIOD) if started else SHORT_PERIOD
         elif self._failures < _QUICK_FAILURES:
             period = SHORT_PERIOD
         else:
             period = _SLOW_PERIOD if self._failures < 2 * _QUICK_FAILURES else PERIOD
         return period * (1 + _JITTER * (2 * self._random() - 1))
+
+
+def _with_what_a_drain_leaves_out(report: WorkerReport, former: WorkerReport) -> WorkerReport:
+    return replace(
+        report,
+        about=former.about,
+        unknown_tasks=former.unknown_tasks,
+        redelivered=former.redelivered,
+        latest_eta=former.latest_eta,
+    )
+
+
+def _since(report: WorkerReport, former: WorkerReport | None) -> WorkerReport:
+    """With since when it takes nothing; ``former``: its last word since its container's start."""
+    if report.consuming is not False or not report.started or report.shutting_down or report.draining:
+        return report
+    since = None if former is None else former.not_consuming_since
+    return replace(report, not_consuming_since=report.at if since is None else since)

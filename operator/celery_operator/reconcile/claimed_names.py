@@ -75,7 +75,7 @@ _WORKER_OPTIONS: Final = _OPTIONS | {
     "PREFETCH_MULTIPLIER": "prefetchMultiplier",
     "DISABLE_PREFETCH": "prefetchMultiplier",
     "CONCURRENCY": "concurrency",
-    "AUTOSCALE": "concurrency",
+    "AUTOSCALE": "processAutoscale",
     "POOL": "pool",
     "TASK_EVENTS": "taskEvents",
     "TIME_LIMIT": "timeLimit",

@@ -23,7 +23,7 @@ from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest, Ob
 from celery_operator.lint.linter import Linter
 from celery_operator.lint.rule import Finding
 from celery_operator.observe.broker.queue_comparison import Comparison
-from celery_operator.observe.broker.reachability import Reachability
+from celery_operator.observe.broker.reachability import UNKNOWN, Reachability
 from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.references import Readings, ReferenceReader
@@ -124,6 +124,7 @@ class Reconciler:
         random: Callable[[], float],
         platform: Callable[[], Platform] = Platform,
         on_neighbours: Callable[[ClusterKey], None] = lambda _: None,
+        results: Callable[[ClusterKey], Reachability] = lambda _: UNKNOWN,
     ) -> None:
         """``on_neighbours``: told of a CeleryCluster that needs a pass, because another one on its broker changed."""
         self._client = client
@@ -131,6 +132,7 @@ class Reconciler:
         self._runtime = runtime
         self._events = events
         self._broker = broker
+        self._results = results
         self._queues = queues
         self._references = references
         self._messenger = messenger
@@ -338,6 +340,7 @@ class Reconciler:
             live=self._cache.children(key),
             pods=self._pods(key),
             broker=self._broker(key),
+            results=self._results(key),
             blocked=plan.blocked,
             taken=plan.taken,
             leaving=plan.leaving,
@@ -348,6 +351,7 @@ class Reconciler:
             queue_wait=plan.queue_wait,
             autoscaling=self._scaler.views(key),
             fleet=facts.fleet,
+            consumption=facts.consumption,
             findings=self._linter.findings(cluster, facts.fleet, facts.broker),
             missing_kinds=self._platform().missing,
             now_monotonic=self._clock(),

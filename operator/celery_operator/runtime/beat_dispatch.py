@@ -63,8 +63,8 @@ class Dispatch:
             ours = self._take(tick)
         except ClaimRefusedError as error:
             # Rights do not come back by themselves: this tick is given up, the next ones wait in ``ready``.
-            self._hold_up(error)
             self.missed(tick, str(error))
+            self._hold_up(error)
             self._journal.done()
             return False
         if not ours:
@@ -107,8 +107,9 @@ class Dispatch:
         reason = str(error)
         if not self._state.broker_away or self._state.last_problem != reason:
             logger.error("beat: nothing can be claimed (%s); due entries wait", reason)
-        self._state.broker_away = True
+        # The probe thread reads in between: first why, then that.
         self._state.last_problem = reason
+        self._state.broker_away = True
         self._state.refused = reason if isinstance(error, ClaimRefusedError) else None
 
     def _back(self) -> None:

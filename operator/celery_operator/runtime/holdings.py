@@ -16,6 +16,12 @@ def eta(consumer: Any) -> int:
     return sum(1 for _ in _scheduled(consumer))
 
 
+def latest_eta(consumer: Any) -> Optional[float]:
+    """When the last of these tasks comes due, in seconds since the epoch; None where there is none."""
+    etas = [request.eta for request in _scheduled(consumer)]
+    return max((eta.timestamp() for eta in etas if eta is not None), default=None)
+
+
 def is_cheap(consumer: Any) -> bool:
     """Whether counting needs no long walk."""
     return len(_entries(consumer.timer)) <= LONG_TIMER

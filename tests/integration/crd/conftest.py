@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from celery_operator.api.schema import crd
 from tests.integration.crd.objects import minimal
 from tests.integration.crd.server import MANAGER, Server, client
 
-READY_SECONDS = 30
+READY_SECONDS = 90
 
 
 @pytest.fixture(scope="session")
 def installed(kubeconfig: Path) -> Iterator[Server]:
     """A server whose CRD is the one that the models say now, and a namespace that is deleted at the end."""
     with client(kubeconfig) as http:
-        server = Server(http=http, namespace=f"crd-{os.getpid()}")
+        server = Server(http=http, namespace=f"crd-{uuid.uuid4().hex[:10]}")
         definition = crd()
         name = definition["metadata"]["name"]
         url = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"

@@ -54,6 +54,7 @@ MINIMAL: dict[str, Any] = {
     "configMapRef": {"name": "c"},
     "fallback": {"replicas": 1},
     "autoscaling": {"minReplicas": 0, "maxReplicas": 1, "targetQueueLength": 1},
+    "processAutoscale": {"min": 1, "max": 2},
     "broker": {"url": "redis://r"},
     "queues[]": {"name": "q"},
     "deadLetter": {"exchange": "dead"},

@@ -16,7 +16,7 @@ import yaml
 from celery_operator.api import API_VERSION, PLURAL
 
 MANAGER = "celery-operator-tests"
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

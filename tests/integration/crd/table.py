@@ -166,6 +166,38 @@ WORKERS: list[Case] = [
     case(f"{GROUP}.name", "pattern", ["a-1", "a"], ["A", "1a", "a-", "a.b", "a_b"]),
     _only_for("maxTasksPerChild", 5, *PREFORK_ONLY, "maxTasksPerChild is honoured by the prefork pool only"),
     _only_for("maxMemoryPerChild", "1Gi", *PREFORK_ONLY, "maxMemoryPerChild is honoured by the prefork pool only"),
+    _only_for(
+        "processAutoscale", {"min": 1, "max": 2}, *PREFORK_ONLY, "processAutoscale is honoured by the prefork pool only"
+    ),
+    case(
+        GROUP,
+        "cel",
+        [_group(processAutoscale={"min": 1, "max": 2}), _group(concurrency=2)],
+        [_group(processAutoscale={"min": 1, "max": 2}, concurrency=count) for count in (2, "auto")],
+        "processAutoscale says how many tasks a pod runs at a time",
+    ),
+    case(
+        f"{GROUP}.processAutoscale",
+        "cel",
+        [{"min": 1, "max": 1}, {"min": 2, "max": 8}],
+        [{"min": 2, "max": 1}],
+        "min must not be greater than max",
+    ),
+    *required(f"{GROUP}.processAutoscale", "min", "max"),
+    case(
+        f"{GROUP}.processAutoscale.min",
+        "minimum",
+        [{"min": 1, "max": 1}],
+        [{"min": 0, "max": 1}],
+        at=f"{GROUP}.processAutoscale",
+    ),
+    case(
+        f"{GROUP}.processAutoscale.max",
+        "maximum",
+        [{"min": 1, "max": 100000}],
+        [{"min": 1, "max": 100001}],
+        at=f"{GROUP}.processAutoscale",
+    ),
     _only_for("softTimeLimit", "5s", *PREFORK_ONLY, "softTimeLimit is honoured by the prefork pool only"),
     _only_for(
         "timeLimit",
@@ -287,12 +319,20 @@ EXTRA_ARGS: list[Case] = [
     case(
         ARGUMENTS,
         "cel",
-        [["--autoscale=8,2"], ["--exclude-queues=slow"], ["--queuesize=1"]],
+        [["--autoscaler-like"], ["--exclude-queues=slow"], ["--queuesize=1"]],
         [
             *(["-A", "x"], ["-bx"], ["-Q", "x"], ["-Qx"], ["-P", "solo"], ["-c", "4"], ["-c4"], ["-Ofair"], ["-lINFO"]),
             *(["--app=x"], ["--broker=x"], ["--result-backend=x"], ["--queues", "x"], ["--pool=solo"]),
             *(["--concurrency=4"], ["--prefetch-multiplier=1"], ["--optimization=fair"], ["--loglevel=INFO"]),
-            *(["-E"], ["-EB"], ["--task-events"], ["--events"], ["--without-mingle"]),
+            *(
+                ["--autoscale=8,2"],
+                ["--autoscale", "8,2"],
+                ["-E"],
+                ["-EB"],
+                ["--task-events"],
+                ["--events"],
+                ["--without-mingle"],
+            ),
             *(["--max-tasks-per-child=1"], ["--max-memory-per-child=1"], ["--time-limit=1"], ["--soft-time-limit=1"]),
         ],
         "this option has a field of its own",

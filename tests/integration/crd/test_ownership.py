@@ -25,6 +25,9 @@ COPY = f"copies.{COPIES}"
 """Name of a copy of the CRD, in a group of its own: the real one is in use by other tests."""
 SUSPENDED: Json = {"suspend": True}
 """Nothing of a cluster runs, and the operator serves it all the same."""
+NO_BROKER: Json = {"broker": {"url": "redis://127.0.0.1:1"}}
+"""One that refuses at once: what is said of it does not change any more."""
+PATIENCE = 120.0
 
 
 def manifest(spec: Json, name: str = "shop") -> Json:
@@ -133,7 +136,18 @@ def _served(kubectl: Kubectl) -> bool:
 
 
 def _wait_until_served(kubectl: Kubectl) -> None:
-    wait_until(lambda: _served(kubectl), timeout=60.0, interval=0.2, what="the operator has seen the spec")
+    wait_until(lambda: _served(kubectl), timeout=PATIENCE, interval=0.2, what="the operator has seen the spec")
+
+
+def _wait_until_nothing_is_open(kubectl: Kubectl) -> None:
+    """The first status comes before the broker's answer, and another one after it."""
+
+    def known() -> bool:
+        found = stored(kubectl).get("status", {}).get("conditions", [])
+        told = {condition["type"]: condition["status"] for condition in found}
+        return (told.get("BrokerReachable"), told.get("Suspended")) == ("False", "True")
+
+    wait_until(known, timeout=PATIENCE, interval=0.2, what="the operator has tried the broker")
 
 
 @pytest.mark.usefixtures("operator")
@@ -157,9 +171,11 @@ def test_the_operator_adds_nothing_to_what_a_user_wrote(kubectl: Kubectl, tmp_pa
 def test_a_continuous_delivery_tool_that_forces_keeps_what_the_operator_wrote(kubectl: Kubectl, tmp_path: Path) -> None:
     """As Argo CD does with ServerSideApply=true: again and again, with force, under its own name."""
     words = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
-    path = written(tmp_path, two_groups() | SUSPENDED)
+    spec = two_groups() | SUSPENDED | NO_BROKER
+    path = written(tmp_path, spec)
     kubectl("apply", *words, "-f", path)
     _wait_until_served(kubectl)
+    _wait_until_nothing_is_open(kubectl)
     children = ("deployments,configmaps,serviceaccounts", "-l", "app.kubernetes.io/instance=shop")
     before, written_before = stored(kubectl), _versions(kubectl, *children)
     kubectl("apply", *words, "-f", path)
@@ -169,7 +185,7 @@ def test_a_continuous_delivery_tool_that_forces_keeps_what_the_operator_wrote(ku
     assert managers(after, "status") == {"celery-operator"}
     assert managers(after) == {"argocd-controller"}
     assert kubectl("diff", *words, "-f", path) == ""
-    edited = written(tmp_path, two_groups() | SUSPENDED | {"podLabels": {"team": "shop"}})
+    edited = written(tmp_path, spec | {"podLabels": {"team": "shop"}})
     kubectl("apply", *words, "-f", edited)
     _wait_until_served(kubectl)
     assert _versions(kubectl, *children).keys() == written_before.keys()
@@ -191,7 +207,7 @@ def copied_crd(kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[P
     path = tmp_path / "crd.yaml"
     path.write_text(render(definition), encoding="utf-8")
     yield path
-    kubectl("delete", "crd", COPY, "--ignore-not-found", "--wait=true", "--timeout=60s")
+    kubectl("delete", "crd", COPY, "--ignore-not-found", "--wait=true", "--timeout=110s")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +224,7 @@ def test_the_crd_is_installed_by(kubectl: Kubectl, copied_crd: Path, words: tupl
         # A CRD without any status yet is an error to jsonpath.
         return kubectl.run("get", name, "-o", established).stdout == "True"
 
-    wait_until(is_established, timeout=60.0, interval=0.2, what="the CRD is established")
+    wait_until(is_established, timeout=PATIENCE, interval=0.2, what="the CRD is established")
     if words[0] == "apply":
         version = kubectl("get", name, "-o", "jsonpath={.metadata.generation}")
         kubectl(*words, "-f", copied_crd)

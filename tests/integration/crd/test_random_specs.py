@@ -117,7 +117,7 @@ def test_the_operator_tells_of_every_broken_spec_and_falls_over_none(
         items = json.loads(kubectl("get", "celeryclusters", "-o", "json"))["items"]
         return len([item for item in items if _condition(item, "SpecValid").get("status") == "False"]) == len(stored)
 
-    wait_until(refused, timeout=120.0, interval=1.0, what="SpecValid=False for every broken spec")
+    wait_until(refused, timeout=300.0, interval=1.0, what="SpecValid=False for every broken spec")
     assert "Traceback" not in operator.text()
     assert json.loads(kubectl("get", "deployments,statefulsets,services", "-o", "json"))["items"] == []
 

@@ -38,6 +38,8 @@ def test_the_smallest_worker() -> None:
         ({"queues": ["a$(POD_UID)$b"]}, ["-Q", "a$$(POD_UID)$$b"]),
         ({"pool": "gevent"}, ["-P", "gevent"]),
         ({"concurrency": 7}, ["-c", "7"]),
+        ({"processAutoscale": {"min": 2, "max": 8}}, ["--autoscale", "8,2"]),
+        ({"processAutoscale": {"min": 2, "max": 8}}, ["-c", "8"]),
         ({"prefetchMultiplier": 0}, ["--prefetch-multiplier", "0"]),
         ({"optimization": "fair"}, ["-O", "fair"]),
         ({"maxTasksPerChild": 50}, ["--max-tasks-per-child", "50"]),

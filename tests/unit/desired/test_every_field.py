@@ -239,6 +239,15 @@ TABLE: dict[str, tuple[Json, Json]] = {
     "workers[].autoscaling.maxReplicas": (group(autoscaling=LENGTH), group(autoscaling={**LENGTH, "maxReplicas": 51})),
     "workers[].externalScaling": (group(), group(externalScaling={})),
     "workers[].concurrency": (group(), group(concurrency=5)),
+    "workers[].processAutoscale": (group(), group(processAutoscale={"min": 2, "max": 8})),
+    "workers[].processAutoscale.min": (
+        group(processAutoscale={"min": 2, "max": 8}),
+        group(processAutoscale={"min": 3, "max": 8}),
+    ),
+    "workers[].processAutoscale.max": (
+        group(processAutoscale={"min": 2, "max": 8}),
+        group(processAutoscale={"min": 2, "max": 9}),
+    ),
     "workers[].pool": (group(), group(pool="threads")),
     "workers[].prefetchMultiplier": (group(), group(prefetchMultiplier=0)),
     "workers[].optimization": (group(), group(optimization="fair")),

@@ -14,9 +14,20 @@ LATE: Json = {"taskDelivery": "AtLeastOnce"}
 RABBIT: Json = {"broker": {"url": "amqp://rabbit"}}
 SECRET: Json = {"broker": {"urlFrom": {"secretKeyRef": {"name": "s", "key": "url"}}}}
 QUORUM: Json = {**RABBIT, "config": {"task_default_queue_type": "quorum", "task_default_exchange_type": "topic"}}
+MISSING: Json = {
+    **RABBIT,
+    "config": {"task_create_missing_queue_type": "quorum", "task_create_missing_queue_exchange_type": "topic"},
+}
+QUORUM_QUEUE: Json = {
+    "name": "a",
+    "type": "quorum",
+    "deadLetter": {"exchange": "dead"},
+    "arguments": {"x-delivery-limit": 50},
+}
 HOOK: Json = {"hooks": {"beforeRollout": {"command": ["migrate"]}}}
 LENGTH: Json = {"minReplicas": 1, "maxReplicas": 3, "targetQueueLength": 10}
 REDIS = BrokerFacts(scheme="rediss")
+TWO_HOURS: Json = {**RABBIT, **LATE, "maxTaskDuration": "2h", "workers": [{"name": "web", "queues": ["a", "b"]}]}
 
 
 def group(**fields: Any) -> Json:
@@ -33,6 +44,11 @@ def redis(database: int = 0, **options: Any) -> Json:
 
 def queue(consumed: str = "a", **fields: Any) -> Json:
     return {**RABBIT, **LATE, "queues": [{"name": "a", **fields}], **group(queues=[consumed])}
+
+
+def policy(**seconds: float) -> BrokerFacts:
+    """consumer_timeout by queue, as RabbitMQ tells it."""
+    return BrokerFacts(scheme="amqp", consumer_timeouts=seconds)
 
 
 def beat(queue: str, **fields: Any) -> Json:
@@ -180,16 +196,36 @@ ROWS = (
         "a node drain waits for ever; lower minAvailable",
     ),
     Row(
-        "process-autoscale",
-        seen(group(queues=["a"], autoscaling=LENGTH, extraArgs=["--autoscale", "8,2"])),
-        seen(group(queues=["a"], replicas=3, extraArgs=["--autoscale", "8,2"])),
-        "remove --autoscale and set concurrency",
+        "concurrency-exceeds-cpu",
+        seen(group(processAutoscale={"min": 1, "max": 100}, resources={"limits": {"cpu": "500m"}})),
+        seen(group(processAutoscale={"min": 1, "max": 2}, resources={"limits": {"cpu": "500m"}})),
+        "concurrency 100 with a CPU limit of 500m leaves each process 0.005 CPUs",
+    ),
+    Row(
+        "memory-per-child",
+        seen(
+            group(
+                processAutoscale={"min": 1, "max": 4}, maxMemoryPerChild="1Gi", resources={"limits": {"memory": "2Gi"}}
+            )
+        ),
+        seen(
+            group(
+                processAutoscale={"min": 1, "max": 2}, maxMemoryPerChild="1Gi", resources={"limits": {"memory": "2Gi"}}
+            )
+        ),
+        "maxMemoryPerChild 1Gi x concurrency 4 exceeds the 2Gi limit",
     ),
     Row(
         "process-autoscale",
-        seen(group(externalScaling={}, extraArgs=["--autoscale=8,2"])),
-        seen(group(externalScaling={}, extraArgs=["--autoscaler-like"])),
-        "--autoscale in extraArgs changes the slots inside each pod",
+        seen(group(queues=["a"], autoscaling=LENGTH, processAutoscale={"min": 2, "max": 8})),
+        seen(group(queues=["a"], replicas=3, processAutoscale={"min": 2, "max": 8})),
+        "remove processAutoscale and set concurrency: 8",
+    ),
+    Row(
+        "process-autoscale",
+        seen(group(externalScaling={}, processAutoscale={"min": 2, "max": 8})),
+        seen(group(externalScaling={})),
+        "processAutoscale changes the slots inside each pod",
     ),
     Row(
         "autoscaling-without-queues",
@@ -291,7 +327,7 @@ ROWS = (
     Row(
         "eta-beyond-visibility-timeout",
         seen(SECRET, broker=BrokerFacts(scheme="redis", nearest_eta=3601.0)),
-        seen(SECRET, broker=BrokerFacts(scheme="redis", nearest_eta=3600.0)),
+        seen(SECRET, broker=BrokerFacts(scheme="redis", nearest_eta=3600.0), fleet=web(furthest_eta=3600.0)),
         "further away than the visibility timeout of 3600 s",
     ),
     Row(
@@ -330,6 +366,42 @@ ROWS = (
         seen({**queue(arguments={"x-consumer-timeout": 7200000}), "maxTaskDuration": "2h"}),
         seen({**queue(arguments={"x-consumer-timeout": 7200001}), "maxTaskDuration": "2h"}),
         "unacknowledged for 7200 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen(TWO_HOURS, broker=policy(a=7200.0, b=7201.0)),
+        seen(TWO_HOURS, broker=policy(a=7201.0, b=7201.0)),
+        "unacknowledged for 7200 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen(TWO_HOURS, broker=policy(a=7201.0)),
+        seen({**TWO_HOURS, **group(queues=["a"])}, broker=policy(a=7201.0, b=60.0)),
+        "unacknowledged for 1800 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen({**queue(arguments={"x-consumer-timeout": 9000000}), "maxTaskDuration": "2h"}, broker=policy(a=60.0)),
+        seen({**queue(arguments={"x-consumer-timeout": 9000000}), "maxTaskDuration": "2h"}, broker=policy()),
+        "unacknowledged for 60 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen(RABBIT, fleet=web(furthest_eta=1800.0)),
+        seen(RABBIT, fleet=web(furthest_eta=1200.0)),
+        "its workers hold tasks whose ETA is further away than the 1800 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen({**RABBIT, **group(queues=["a"])}, fleet=web(furthest_eta=7200.0), broker=policy(a=7200.0)),
+        seen({**RABBIT, **group(queues=["a"])}, fleet=web(furthest_eta=6600.0), broker=policy(a=7200.0)),
+        "delivered once more; raise it above the longest ETA",
+    ),
+    Row(
+        "eta-beyond-visibility-timeout",
+        seen(redis(), fleet=web(furthest_eta=4200.0)),
+        seen(RABBIT, fleet=web(furthest_eta=600.0)),
+        "further away than the visibility timeout of 3600 s",
     ),
     Row(
         "eta-task-limit",
@@ -390,6 +462,18 @@ ROWS = (
         seen(queue(type="quorum", deadLetter={"exchange": "dead"})),
         seen({**queue(type="quorum", deadLetter={"exchange": "dead"}), "taskDelivery": "AtMostOnce"}),
         "set x-delivery-limit in arguments",
+    ),
+    Row(
+        "quorum-drops-messages",
+        seen({**QUORUM, **LATE}),
+        seen({**QUORUM, **LATE, **group(queues=["a"])}),
+        "spec.config: task_default_queue_type makes 'celery' a quorum queue",
+    ),
+    Row(
+        "quorum-drops-messages",
+        seen({**MISSING, **LATE, "workers": [{"name": "web", "queues": ["a", "celery"]}]}),
+        seen({**MISSING, **LATE, **group(queues=["a"]), "queues": [QUORUM_QUEUE]}),
+        "spec.config: task_create_missing_queue_type makes 'a' a quorum queue",
     ),
     Row(
         "results-never-expire",
@@ -498,6 +582,18 @@ ROWS = (
         seen(SECRET, fleet=web(versions=running("5.5.3", "5.5.4")), broker=REDIS),
         seen(SECRET, fleet=web(versions=running("5.5.3", "5.5.4")), broker=BrokerFacts(scheme="amqps")),
         "Celery 5.5.3 with kombu 5.5.4 may stay alive",
+    ),
+    Row(
+        "redelivered-while-running",
+        seen({}, fleet=web(runs_tasks_twice=True)),
+        seen({}, fleet=web(runs_tasks_twice=False)),
+        "worker group 'web': tasks were delivered again while they were still running; some client of this Redis",
+    ),
+    Row(
+        "redelivered-while-running",
+        seen(RABBIT, fleet=web(runs_tasks_twice=True)),
+        seen(RABBIT, fleet=web()),
+        "or after its consumer_timeout",
     ),
     Row(
         "unknown-tasks",

@@ -59,9 +59,24 @@ async def test_what_cannot_be_read_of_it_hinders_nothing(
         assert reports.refuses(runtime.uid) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [(4070908800.5, 4070908800.5), (None, None), (True, None), ("soon", None), (float("nan"), None), (1e400, None)],
+)
+async def test_when_the_last_eta_is_due_is_a_number_or_unknown(
+    reports: WorkerReports, said: object, moment: float | None
+) -> None:
+    async with Runtime() as runtime:
+        runtime.misbehave = saying(runtime, latestEta=said)
+        watch(reports, runtime)
+        assert (await reported(reports, runtime)).latest_eta == moment
+
+
 async def test_an_answer_to_a_drain_forgets_nothing_until_the_container_restarts(reports: WorkerReports) -> None:
     async with Runtime() as runtime:
-        runtime.misbehave = saying(runtime, versions=VERSIONS, unknownTasksRequeued=3)
+        runtime.misbehave = saying(
+            runtime, versions=VERSIONS, unknownTasksRequeued=3, redeliveredWhileRunning=2, latestEta=4070908800
+        )
         watch(reports, runtime)
         known = (await reported(reports, runtime)).about
         assert known is not None
@@ -70,6 +85,8 @@ async def test_an_answer_to_a_drain_forgets_nothing_until_the_container_restarts
         await until(lambda: bool((report := reports.get(runtime.uid)) and report.draining))
         assert reports.get(runtime.uid).about == known  # type: ignore[union-attr]
         assert reports.get(runtime.uid).unknown_tasks == 3  # type: ignore[union-attr]
+        assert reports.get(runtime.uid).redelivered == 2  # type: ignore[union-attr]
+        assert reports.get(runtime.uid).latest_eta == 4070908800.0  # type: ignore[union-attr]
         runtime.restart("boot-2")
         await until(lambda: bool((report := reports.get(runtime.uid)) and report.boot_id == "boot-2"))
         assert reports.get(runtime.uid).about is None  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from celery_operator.lint.inputs import GroupFacts, Versions
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Reading
+from celery_operator.observe.broker.depth import Depth, Problem, Reading
 from celery_operator.observe.worker_report import WorkerAbout, WorkerReport
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.lint_facts import facts_of
@@ -47,8 +47,8 @@ def test_groups_that_nobody_has_heard_of_are_left_out() -> None:
 def test_what_the_pods_of_a_group_say_is_put_together() -> None:
     old = replace(ABOUT, celery="5.6.2", visibility_timeout=None)
     said = {
-        "a": replace(SILENT, about=ABOUT, eta=0, unknown_tasks=0),
-        "b": replace(SILENT, about=old, eta=3, unknown_tasks=2),
+        "a": replace(SILENT, about=ABOUT, eta=1, unknown_tasks=0, latest_eta=WALL.timestamp() + 700.0),
+        "b": replace(SILENT, about=old, eta=3, unknown_tasks=2, redelivered=1, latest_eta=WALL.timestamp() + 4799.0),
         "c": SILENT,
     }
     facts = facts_of(None, around(said), {"web": pods("a", "b", "c")})
@@ -62,7 +62,9 @@ def test_what_the_pods_of_a_group_say_is_put_together() -> None:
         ),
         visibility_timeouts=frozenset({3600.0}),
         holds_eta=True,
+        furthest_eta=4200.0,
         meets_unknown_tasks=True,
+        runs_tasks_twice=True,
     )
 
 
@@ -74,6 +76,21 @@ def test_the_broker_is_known_by_its_url_without_the_rest_of_it() -> None:
     unreadable = facts_of(BrokerAddress(url=""), around(), {})
     assert unreadable.broker is not None
     assert unreadable.broker.scheme is None
+
+
+def test_how_queues_are_set_is_known_until_the_broker_says_otherwise() -> None:
+    set_ = {"a": Depth(ready=2, unacked=1, consumer_timeout=60.0), "b": Depth(ready=1)}
+    known = facts_of(None, around(None, **set_), {}).broker
+    assert known is not None
+    assert known.consumer_timeouts == {"a": 60.0}
+    away = replace(around(), reading=Reading(at=0.0, problem=Problem(reason="TimedOut", message="no answer")))
+    for unread in (around(), away):
+        still = facts_of(None, unread, {}, known).broker
+        assert still is not None
+        assert still.consumer_timeouts == {"a": 60.0}
+    mended = facts_of(None, around(None, a=Depth(ready=2), b=Depth(ready=1)), {}, known).broker
+    assert mended is not None
+    assert mended.consumer_timeouts == {}
 
 
 def test_the_nearest_eta_counts_in_steps_of_ten_minutes() -> None:

@@ -14,11 +14,14 @@ from aiohttp import web
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.pod_http import TIMEOUT
 from celery_operator.reconcile.deadlines import Deadline
-from celery_operator.reconcile.messenger import RETRY_SECONDS, Messenger, Outcome
+from celery_operator.reconcile.messenger import Messenger, Outcome
 from celery_operator.runtime.deadline import Deadline as PodDeadline
 from celery_operator.runtime.probe_server import ProbeServer
 
 KEY = ClusterKey(namespace="team", name="shop")
+SOON = 60.0
+"""Seconds in which happens what takes a moment on an idle machine."""
+NEVER = 3600.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,7 +55,7 @@ class Clock:
         return NOW + timedelta(seconds=self.passed)
 
     async def until_asked(self, count: int) -> None:
-        async with asyncio.timeout(RETRY_SECONDS * count + 3):
+        async with asyncio.timeout(SOON):
             while self.asked < count:
                 await asyncio.sleep(0.01)
 
@@ -78,7 +81,9 @@ def outcomes() -> list[Outcome]:
 
 
 @pytest.fixture
-async def messenger(outcomes: list[Outcome]) -> AsyncIterator[Messenger]:
+async def messenger(outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Messenger]:
+    """One that waits for an answer, however slow the machine is."""
+    monkeypatch.setattr("celery_operator.observe.pod_http.TIMEOUT", NEVER)
     messenger = Messenger(now=lambda: NOW, on_outcome=outcomes.append)
     yield messenger
     await messenger.stop()
@@ -90,7 +95,7 @@ def deadline(pod: FakePod, *, seconds: float = 20.0) -> Deadline:
 
 
 async def until(outcomes: list[Outcome], count: int) -> None:
-    async with asyncio.timeout(TIMEOUT + 3):
+    async with asyncio.timeout(SOON):
         while len(outcomes) < count:
             await asyncio.sleep(0.01)
 
@@ -192,10 +197,12 @@ async def test_nobody_is_tried_for_longer_than_it_matters(
         messenger.forget(KEY)
     else:
         messenger.tell(KEY, [replace(told, at=at - timedelta(seconds=5))])
-    async with asyncio.timeout(RETRY_SECONDS + 3):
+    async with asyncio.timeout(SOON):
         await task
+    failed = 2 if ended == "a new deadline" else 1
+    await until(outcomes, failed)
     await messenger.stop()
-    assert outcomes.count("failed") == (2 if ended == "a new deadline" else 1)
+    assert outcomes.count("failed") == failed
 
 
 async def test_a_cluster_of_the_same_name_is_told_anew(
@@ -209,34 +216,38 @@ async def test_a_cluster_of_the_same_name_is_told_anew(
     assert outcomes == ["told", "told"]
 
 
-async def test_stopping_waits_for_no_pod_that_is_tried_again(outcomes: list[Outcome], unused_tcp_port: int) -> None:
+async def test_stopping_waits_for_no_pod_that_is_tried_again(
+    outcomes: list[Outcome], unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RETRY_SECONDS", "_STOP_GRACE"):
+        monkeypatch.setattr(f"celery_operator.reconcile.messenger.{name}", NEVER)
     messenger = Messenger(now=lambda: NOW, on_outcome=outcomes.append)
     at = NOW + timedelta(seconds=20)
     messenger.tell(KEY, [Deadline(pod="p", uid="u", host="127.0.0.1", port=unused_tcp_port, at=at, grace=30.0)])
     await until(outcomes, 1)
-    started = time.monotonic()
-    await messenger.stop()
-    assert time.monotonic() - started < 0.4
+    async with asyncio.timeout(SOON):
+        await messenger.stop()
 
 
-async def test_a_pod_that_hangs_delays_nobody(pod: FakePod, messenger: Messenger, outcomes: list[Outcome]) -> None:
+async def test_a_pod_that_hangs_delays_nobody(
+    pod: FakePod, messenger: Messenger, outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celery_operator.observe.pod_http.TIMEOUT", TIMEOUT)
     pod.hang.clear()
     started = time.monotonic()
     messenger.tell(KEY, [deadline(pod)])
-    assert time.monotonic() - started < 0.5
+    assert outcomes == []
     await until(outcomes, 1)
     assert outcomes == ["failed"]
-    assert TIMEOUT - 0.1 < time.monotonic() - started < TIMEOUT + 2
+    assert time.monotonic() - started > TIMEOUT - 0.1
 
 
 async def test_stopping_waits_for_no_pod_that_hangs(pod: FakePod, messenger: Messenger) -> None:
     pod.hang.clear()
     messenger.tell(KEY, [deadline(pod)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON):
         await pod.came.wait()
-    started = time.monotonic()
-    await messenger.stop()
-    assert time.monotonic() - started < TIMEOUT - 0.5
+        await messenger.stop()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -249,7 +260,7 @@ async def test_the_runtime_in_the_pod_takes_what_is_sent(
     server.serve()
     own.start()
     told = Deadline(
-        pod="team/p", uid="pod-uid", host=host, port=unused_tcp_port, at=NOW + timedelta(seconds=20), grace=30.0
+        pod="team/p", uid="pod-uid", host=host, port=unused_tcp_port, at=NOW + timedelta(seconds=200), grace=250.0
     )
     messenger.tell(KEY, [told])
     await until(outcomes, 1)
@@ -259,4 +270,4 @@ async def test_the_runtime_in_the_pod_takes_what_is_sent(
     assert outcomes == ["told", "refused"]
     left = own.left()
     assert left is not None
-    assert 15.0 < left <= 20.0
+    assert 100.0 < left <= 200.0

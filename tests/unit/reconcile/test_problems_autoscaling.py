@@ -40,8 +40,7 @@ def test_transport_options_stand_in_one_place(name: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "warning"),
     [
-        (group(extraArgs=["--autoscale=8,2"]), "--autoscale in extraArgs changes the slots inside each pod"),
-        (group(extraArgs=["-X", "slow", "--autoscale", "8,2"]), "remove --autoscale and set concurrency"),
+        (group(processAutoscale={"min": 2, "max": 8}), "processAutoscale changes the slots inside each pod"),
         (group(queues=None), "the group is never scaled by them: set queues"),
         (
             broker(transportOptions={"visibility_timeout": 60}),

@@ -72,7 +72,7 @@ def env(name: str) -> Json:
     [
         ("CELERY_WORKER_CONCURRENCY", "use spec.workers[].concurrency instead, or rename it"),
         ("CELERY_WORKER_TIME_LIMIT", "use spec.workers[].timeLimit instead, or rename it"),
-        ("CELERY_WORKER_AUTOSCALE", "use spec.workers[].concurrency instead, or rename it"),
+        ("CELERY_WORKER_AUTOSCALE", "use spec.workers[].processAutoscale instead, or rename it"),
         ("CELERY_WORKER_DISABLE_PREFETCH", "use spec.workers[].prefetchMultiplier instead, or rename it"),
         ("CELERY_WORKER_EXCLUDE_QUEUES", "use spec.workers[].queues instead, or rename it"),
         ("CELERY_WORKER_BEAT", "use spec.beat instead, or rename it"),

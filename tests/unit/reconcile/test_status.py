@@ -206,7 +206,8 @@ def conditions(status: Json) -> dict[str, Json]:
 def test_every_condition_is_there_after_the_first_pass() -> None:
     status, _ = building.build(view(), {}, NOW)
     assert list(conditions(status)) == [
-        *("Ready", "SpecValid", "BrokerReachable", "QueuesMatch", "WorkersAvailable", "BeatRunning"),
+        *("Ready", "SpecValid", "BrokerReachable", "ResultBackendReachable", "QueuesMatch", "WorkersAvailable"),
+        *("WorkersConsuming", "BeatRunning"),
         *("AutoscalingActive", "FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
     ]
     for condition in status["conditions"]:

@@ -66,11 +66,14 @@ class World:
             assert self.objects[deletion.ref]["metadata"]["uid"] == deletion.uid
             del self.objects[deletion.ref]
 
-    def settle(self, cluster: CeleryCluster) -> int:
-        """Plan, execute and roll out until nothing is left to do; the number of passes that wrote."""
+    def settle(self, cluster: CeleryCluster, *, withholding: bool = False) -> int:
+        """Plan, execute and roll out until nothing is left to do; the number of passes that wrote.
+
+        ``withholding``: some templates wait for what does not come by itself.
+        """
         for number in range(8):
             plan = self.plan(cluster)
-            if plan.is_empty and not plan.withheld:
+            if plan.is_empty and (withholding or not plan.withheld):
                 return number
             self.execute(cluster, plan)
             self.roll_out()

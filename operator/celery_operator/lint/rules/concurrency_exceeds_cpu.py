@@ -17,7 +17,8 @@ _PROCESSES_A_CPU: Final = 4
 def _messages(inputs: Inputs) -> Iterator[str]:
     for group in inputs.cluster.spec.workers:
         limit = ((group.resources.limits if group.resources is not None else None) or {}).get("cpu")
-        if limit is None or group.pool not in (None, "prefork") or not isinstance(group.concurrency, int):
+        named = isinstance(group.concurrency, int) or group.process_autoscale is not None
+        if limit is None or group.pool not in (None, "prefork") or not named:
             continue
         slots = celery_command.concurrency(group)
         if slots > _PROCESSES_A_CPU * quantity(limit):

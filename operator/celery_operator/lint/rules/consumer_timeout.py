@@ -1,4 +1,4 @@
-"""consumer-timeout: RabbitMQ takes the message of a long task away, and starts the task again, for ever."""
+"""consumer-timeout: RabbitMQ takes the message of a long task, or of a far ETA, away, again and again."""
 
 from __future__ import annotations
 
@@ -20,38 +20,58 @@ _ARGUMENT: Final = "x-consumer-timeout"
 
 def _messages(inputs: Inputs) -> Iterator[str]:
     spec = inputs.cluster.spec
-    if inputs.broker_kind != broker.RABBITMQ or spec.task_delivery != "AtLeastOnce":
+    if inputs.broker_kind != broker.RABBITMQ:
         return
     for group in spec.workers:
-        longest = launch_settings.longest_task(spec, group)
+        longest = launch_settings.longest_task(spec, group) if spec.task_delivery == "AtLeastOnce" else None
+        furthest = inputs.group(group.name).furthest_eta
         timeout = _timeout(inputs, group)
         if longest is not None and longest >= timeout:
             yield (
                 f"worker group {group.name!r}: tasks may run for {longest:g} s, and RabbitMQ takes a message back that "
                 f"is unacknowledged for {timeout:g} s (its consumer_timeout): the task is cut or runs twice, and "
-                "starts again, without end; raise consumer_timeout in rabbitmq.conf or with a policy, above the "
-                f"longest task and the longest ETA, and when that is done, silence this by the annotation {ANNOTATION}"
+                "starts again, without end; raise it above the longest task and the longest ETA, with a policy, which "
+                "the operator sees through spec.broker.management, or in rabbitmq.conf, and then silence this by the "
+                f"annotation {ANNOTATION}"
+            )
+        elif furthest is not None and furthest >= timeout:
+            yield (
+                f"worker group {group.name!r}: its workers hold tasks whose ETA is further away than the {timeout:g} s "
+                "after which RabbitMQ takes an unacknowledged message back (its consumer_timeout): it closes the "
+                "worker's channel, and everything that the worker holds is delivered once more; raise it "
+                "above the longest ETA, with a policy, which the operator sees through spec.broker.management, or in "
+                f"rabbitmq.conf, and then silence this by the annotation {ANNOTATION}; or let beat send such tasks "
+                "when they are due"
             )
 
 
 def _timeout(inputs: Inputs, group: WorkerGroup) -> float:
-    """The shortest of the group's queues, as far as the spec declares them."""
+    """The shortest of the group's queues, as the broker tells them, else as far as the spec declares them."""
+    told = {} if inputs.broker is None else inputs.broker.consumer_timeouts
     declared: dict[str, Any] = {
         queue.name: (queue.arguments or {}).get(_ARGUMENT) for queue in queues.declared(inputs.cluster.spec)
     }
-    asked = [declared.get(name) for name in queues.consumed_by(inputs.cluster.spec, group)]
-    return min(each / 1000 if isinstance(each, int | float) and each > 0 else _SERVERS_OWN for each in asked)
+    return min(
+        told[name] if name in told else _seconds(declared.get(name))
+        for name in queues.consumed_by(inputs.cluster.spec, group)
+    )
+
+
+def _seconds(argument: Any) -> float:
+    return argument / 1000 if isinstance(argument, int | float) and argument > 0 else _SERVERS_OWN
 
 
 RULE = Rule(
     id="consumer-timeout",
     severity="warning",
-    title="Tasks are longer than RabbitMQ's consumer_timeout",
+    title="Tasks run, or wait for their ETA, for longer than RabbitMQ's consumer_timeout",
     why="RabbitMQ takes a message back that a consumer has not acknowledged for 30 minutes, and closes the channel (up "
     "to 4.2 for all queues, from 4.3 for quorum queues). With `AtLeastOnce` a task is acknowledged when it ends, so a "
-    "task of an hour is cut, starts again, and never ends. The server does not tell its value to clients: where it was "
-    "raised in `rabbitmq.conf` or by a policy, [silence](#silencing-a-rule) the rule. Where the queue is declared with "
-    "`x-consumer-timeout`, that counts.",
+    "task of an hour is cut, starts again, and never ends. A task with an ETA is held until it is due, with either "
+    "delivery; the operator hears from the workers how long that is. Where the queue is declared with "
+    "`x-consumer-timeout`, that counts. What policies set counts too where `broker.management` is set and the group "
+    "names its queues, because then the operator reads it. The server's own value is told to nobody: where it was "
+    "raised in `rabbitmq.conf`, [silence](#silencing-a-rule) the rule.",
     wrong="broker: {url: 'amqp://rabbitmq'}\ntaskDelivery: AtLeastOnce\nmaxTaskDuration: 1h",
     right="broker: {url: 'amqp://rabbitmq'}\ntaskDelivery: AtLeastOnce\nmaxTaskDuration: 1h\n"
     "queues:\n- {name: reports, arguments: {x-consumer-timeout: 7200000}}\nworkers:\n"

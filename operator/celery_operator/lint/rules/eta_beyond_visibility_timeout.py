@@ -10,13 +10,16 @@ from celery_operator.lint.rule import Rule
 
 
 def _messages(inputs: Inputs) -> Iterator[str]:
-    if inputs.broker_kind != broker.REDIS or inputs.broker is None or inputs.broker.nearest_eta is None:
+    if inputs.broker_kind != broker.REDIS:
         return
+    held = [inputs.group(group.name).furthest_eta for group in inputs.cluster.spec.workers]
+    waiting = None if inputs.broker is None else inputs.broker.nearest_eta
+    furthest = max((each for each in (*held, waiting) if each is not None), default=None)
     reported = [
         timeout for group in inputs.cluster.spec.workers for timeout in inputs.group(group.name).visibility_timeouts
     ]
     timeout = min(reported, default=neighbour.visibility_timeout(inputs.cluster))
-    if timeout is not None and inputs.broker.nearest_eta > timeout:
+    if timeout is not None and furthest is not None and furthest > timeout:
         yield (
             f"tasks wait for a time that is further away than the visibility timeout of {timeout:g} s: Redis delivers "
             "them again and again until they are due, each time to one worker more, and they may run several times; "
@@ -31,7 +34,8 @@ RULE = Rule(
     title="Tasks have an ETA beyond the visibility timeout",
     why="A worker takes a task with an ETA or a countdown at once, and holds it until it is due. On Redis its message "
     "comes back after the visibility timeout as if the worker had died, another worker takes it as well, and when the "
-    "time has come both run it. The operator sees such tasks when it reads the queues of an autoscaled group.",
+    "time has come both run it. The operator sees such tasks in the queues that the spec names, and hears of "
+    "those that workers hold.",
     wrong="broker:\n  url: redis://redis:6379/0     # and task.apply_async(countdown=86400)",
     right="broker:\n  url: redis://redis:6379/0\n  transportOptions: {visibility_timeout: 90000}",
     messages=_messages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from celery_operator.desired import celery_settings
 from celery_operator.lint import broker, queues
 from celery_operator.lint.inputs import Inputs
 from celery_operator.lint.rule import Rule
@@ -18,12 +19,18 @@ def _messages(inputs: Inputs) -> Iterator[str]:
     spec = inputs.cluster.spec
     if inputs.broker_kind not in (broker.RABBITMQ, None) or spec.task_delivery != "AtLeastOnce":
         return
+    for name, setting in _by_settings(inputs):
+        yield (
+            f"spec.config: {setting} makes {name!r} a quorum queue: a task whose message comes back more often than "
+            f"the delivery limit of RabbitMQ 4 ({_SERVERS_OWN} returns) is dropped, although taskDelivery is "
+            f"AtLeastOnce; add the queue to spec.queues with type quorum, deadLetter, and {_LIMIT} in arguments"
+        )
     for queue in queues.declared(spec):
         limit = (queue.arguments or {}).get(_LIMIT)
         if queue.type != "quorum" or (queue.dead_letter is not None and limit is not None):
             continue
         if queue.dead_letter is None:
-            after = "of RabbitMQ 4 (20 returns)" if limit is None else f"of {limit} returns"
+            after = f"of RabbitMQ 4 ({_SERVERS_OWN} returns)" if limit is None else f"of {limit} returns"
             yield (
                 f"spec.queues[{queue.name}]: a task whose message comes back more often than the delivery limit "
                 f"{after} is dropped, although taskDelivery is AtLeastOnce; set deadLetter, so that it is kept"
@@ -35,6 +42,22 @@ def _messages(inputs: Inputs) -> Iterator[str]:
                 f"that kills its worker for ever, and RabbitMQ 4 gives every task up after {_SERVERS_OWN} returns, "
                 f"rollouts included; set {_LIMIT} in arguments"
             )
+
+
+def _by_settings(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    """Consumed queues that are in no list of the spec, and that Celery makes quorum queues by a setting of spec.config.
+
+    On a broker that is unknown the setting alone tells nothing, because it does nothing on any other than RabbitMQ.
+    """
+    spec = inputs.cluster.spec
+    if inputs.broker_kind != broker.RABBITMQ:
+        return
+    default = queues.default_queue(spec) or celery_settings.DEFAULT_QUEUE
+    listed = {queue.name for queue in queues.declared(spec)}
+    for name in sorted(queues.consumed(spec) - listed):
+        setting = "task_default_queue_type" if name == default else "task_create_missing_queue_type"
+        if celery_settings.value(spec, setting) == "quorum":
+            yield name, setting
 
 
 RULE = Rule(

@@ -29,7 +29,9 @@ RULE = Rule(
     why="The name of a task is only a text to whoever sends it: a misspelled `task` in `spec.beat.schedule`, a module "
     "that the application does not import, or a queue that two applications share. Celery throws such a message away. "
     "The operator's runtime puts it back for ten minutes, because during a rollout new pods send what old ones do not "
-    "know yet, and counts it. The rule goes silent when the worker that met one is replaced.",
+    "know yet, and counts it. The rule goes silent when the worker that met one is replaced. Until one has met it, "
+    "nothing is said: which tasks an application has, only the application knows, so `celery-operator lint` cannot "
+    "find it either.",
     wrong="beat:\n  schedule:\n  - {name: daily, task: shop.dialy, crontab: 0 8 * * *}      # there is shop.daily",
     right="beat:\n  schedule:\n  - {name: daily, task: shop.daily, crontab: 0 8 * * *}",
     messages=_messages,

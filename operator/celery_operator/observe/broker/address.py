@@ -59,13 +59,28 @@ class BrokerAddress:
 
 async def resolve(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress | None:
     """All but the management API; None while a Secret, its key or the managed Redis' Service does not exist."""
+    options = launch_settings.transport_options(cluster.spec)
+    return await _resolve(client, cluster, connections.broker(cluster.spec), options, "spec.broker")
+
+
+async def resolve_results(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress | None:
+    """The same of the result backend, which is no broker; None where the spec names none."""
+    connection = connections.result_backend(cluster.spec)
+    if connection is None or connection.disabled:
+        return None
+    options = launch_settings.transport_options(cluster.spec, launch_settings.BACKEND_OPTIONS)
+    return await _resolve(client, cluster, connection, options, "spec.resultBackend")
+
+
+async def _resolve(
+    client: KubeClient, cluster: CeleryCluster, connection: connections.Connection, options: dict[str, Any], path: str
+) -> BrokerAddress | None:
     secrets = _Secrets(client, cluster.metadata.namespace)
-    connection = connections.broker(cluster.spec)
     config = cluster.spec.config or {}
     try:
         return BrokerAddress(
             url=from_namespace(await _url(secrets, cluster, connection), cluster.metadata.namespace),
-            options=json.dumps(await _options(secrets, cluster, connection.secret_options), sort_keys=True),
+            options=json.dumps(await _options(secrets, options, connection.secret_options), sort_keys=True),
             event_exchange=str(config.get(_EXCHANGE_SETTING) or _DEFAULT_EXCHANGE),
             certificates=await _certificates(secrets, connection.tls),
             access_key=await _access_key(secrets, connection),
@@ -73,7 +88,7 @@ async def resolve(client: KubeClient, cluster: CeleryCluster) -> BrokerAddress |
     except _MissingError:
         return None
     except BindingError as error:
-        message = f"the Secret of spec.broker.serviceBinding cannot be used: {error}; correct it"
+        message = f"the Secret of {path}.serviceBinding cannot be used: {error}; correct it"
         return BrokerAddress(url="", problem=Problem(reason="BindingInvalid", message=message))
     except ValueError:
         return BrokerAddress(url="", problem=Problem(reason="AddressInvalid", message=_UNREADABLE))
@@ -149,11 +164,9 @@ async def _url_of_parts(secrets: _Secrets, parts: Parts) -> str:
     return url_of(connections.plain_parts(parts), username or "", password or "")
 
 
-async def _options(
-    secrets: _Secrets, cluster: CeleryCluster, secret_options: Iterable[SecretSetting]
-) -> dict[str, Any]:
+async def _options(secrets: _Secrets, plain: dict[str, Any], secret_options: Iterable[SecretSetting]) -> dict[str, Any]:
     """The transport options with those from Secrets: a dot in a name goes one level down."""
-    out = launch_settings.transport_options(cluster.spec)
+    out = plain
     for option in secret_options:
         out = _set(out, option.name.split("."), await secrets.text(option.secret_key_ref))
     return out

@@ -29,6 +29,8 @@ class Depth:
     """The first of these ETAs, in seconds since the epoch."""
     hides_eta: bool = False
     """Whether more of ``ready`` may have an ETA than the broker shows; always so where ``future_eta`` is None."""
+    consumer_timeout: float | None = None
+    """Seconds after which the broker takes an unacknowledged message back, where the queue has a value of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ PERIOD: Final = 10.0
 """Seconds between two checks of a broker that answered."""
 RETRY_PERIOD: Final = 3.0
 """Seconds between two pings of one that did not."""
+UNSUPPORTED_PERIOD: Final = 60.0
+"""Seconds between two looks at the address of one that the operator cannot ask: a Secret may name another by then."""
 READINGS_IN_A_ROW: Final = 5
 """Checks that readings may answer before a ping: one a minute."""
 DEADLINE: Final = 5.0
@@ -63,8 +65,13 @@ class BrokerMonitor:
         random: Callable[[], float],
         reading: Callable[[ClusterKey], Reading | None] = lambda _: None,
         pings: Mapping[str, Ping] = PINGS,
+        period: float = PERIOD,
     ) -> None:
-        """``reading``: the last reading of the broker's queues that says something about now, where there is one."""
+        """``reading``: the last reading of the broker's queues that says something about now, where there is one.
+
+        ``period``: seconds between two checks of a broker that answered.
+        """
+        self._answered_period = period
         self._reading = reading
         self._pings = pings
         self._resolve = resolve
@@ -118,7 +125,9 @@ class BrokerMonitor:
             if result != self._results.get(key) or result.reason == AUTHENTICATION_FAILED:
                 self._results[key] = result
                 self._on_change(key)
-            period = PERIOD if result.reachable else RETRY_PERIOD
+            period = self._answered_period if result.reachable else RETRY_PERIOD
+            if result.reason == TRANSPORT_NOT_SUPPORTED:
+                period = UNSUPPORTED_PERIOD
             await asyncio.sleep(period * (1 + _JITTER * (2 * self._random() - 1)))
 
     async def _check(self, key: ClusterKey) -> Reachability:

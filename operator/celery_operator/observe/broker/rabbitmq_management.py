@@ -1,4 +1,4 @@
-"""RabbitMQ's management API: the only place that says how many messages of a queue workers hold."""
+"""RabbitMQ's management API: the only place that says how many messages of a queue workers hold, and for how long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import contextlib
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -23,13 +24,26 @@ PERIOD: Final = 5.0
 DELAYED_PREFIX: Final = "celery_delayed_"
 """Celery's own 28 queues for ETA tasks beside quorum queues; nobody's backlog."""
 
-_COLUMNS: Final = "name,messages_unacknowledged"
+_POLICY: Final = "effective_policy_definition"
+"""What policies and operator policies together set for a queue. Their own list needs the tag policymaker, this none."""
+_COLUMNS: Final = f"name,messages_unacknowledged,arguments,{_POLICY}"
 _SIZE_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of one answer; some 100 a queue."""
+"""Bytes of one answer; some 200 a queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What the API says of one queue; None is unknown, and of ``consumer_timeout`` also that it has none of its own."""
+
+    unacked: int | None = None
+    consumer_timeout: float | None = None
+
+
+_NOTHING: Final = _Told()
 
 
 class RabbitManagement:
-    """Keeps ``messages_unacknowledged`` of all queues of one virtual host, asked for in the background.
+    """Keeps what the API says of all queues of one virtual host, asked for in the background.
 
     ``management_url``: ``http(s)://[user:password@]host:15672[/prefix]``; without an account, the broker URL's.
     """
@@ -45,7 +59,7 @@ class RabbitManagement:
         """``tls``: for an https:// URL; what the system trusts when None."""
         self._clock = clock
         self._tls: ssl.SSLContext | bool = True if tls is None else tls
-        self._unacked: Mapping[str, int | None] = {}
+        self._told: Mapping[str, _Told] = {}
         self._problem: Problem | None = None
         self._asked: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -68,7 +82,14 @@ class RabbitManagement:
 
     def unacked(self, queue: str) -> int | None:
         """Messages that workers hold, some 10 s old at most; None where the API does not say (yet)."""
-        return self._unacked.get(queue)
+        return self._told.get(queue, _NOTHING).unacked
+
+    def consumer_timeout(self, queue: str) -> float | None:
+        """Seconds after which RabbitMQ takes a message of the queue back, by its arguments or by a policy.
+
+        None where the server's own value counts, which the API does not tell, and where nothing is known yet.
+        """
+        return self._told.get(queue, _NOTHING).consumer_timeout
 
     def refresh(self) -> None:
         """Ask again when PERIOD has passed since the last question; returns at once."""
@@ -90,22 +111,31 @@ class RabbitManagement:
 
     async def _ask(self, address: URL) -> None:
         try:
-            self._unacked, self._problem = await self._get(address), None
+            self._told, self._problem = await self._get(address), None
         except _RefusedError as refusal:
-            self._unacked, self._problem = {}, refusal.problem
+            self._forget_figures()
+            self._problem = refusal.problem
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            self._unacked = {}
+            self._forget_figures()
             self._problem = Problem(
                 reason="ManagementUnreachable",
                 message=f"RabbitMQ's management API does not answer ({type(error).__name__}), so that it is unknown "
                 "how many messages workers hold; check its URL, and that the plugin rabbitmq_management is enabled",
             )
 
-    async def _get(self, address: URL) -> Mapping[str, int | None]:
+    def _forget_figures(self) -> None:
+        """Figures grow old; how a queue is set does not change because the API is away for a moment."""
+        self._told = {
+            queue: replace(told, unacked=None)
+            for queue, told in self._told.items()
+            if told.consumer_timeout is not None
+        }
+
+    async def _get(self, address: URL) -> Mapping[str, _Told]:
         async with self._open().get(address, headers=self._headers, allow_redirects=False, ssl=self._tls) as response:
             if response.status != 200:
                 raise _RefusedError(_refusal(response.status))
-            return dict(_figures(await document_of(response)))
+            return dict(_queues(await document_of(response)))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -148,20 +178,26 @@ def request_of(
     return URL(address, encoded=True), {"Authorization": account_header}
 
 
-def _figures(document: Any) -> list[tuple[str, int | None]]:
-    """Queue and figure of each entry. Raises ValueError when this is not a list of queues."""
+def _queues(document: Any) -> Iterator[tuple[str, _Told]]:
+    """Name and figures of each entry. Raises ValueError when this is not a list of queues."""
     if not isinstance(document, list):
         raise ValueError("not a list of queues")
-    queues = [entry for entry in document if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
-    return [
-        (queue["name"], _count(queue.get("messages_unacknowledged")))
-        for queue in queues
-        if not queue["name"].startswith(DELAYED_PREFIX)
-    ]
+    for entry in document:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and not name.startswith(DELAYED_PREFIX):
+            unacked = _count(entry.get("messages_unacknowledged"))
+            yield name, _Told(unacked=unacked, consumer_timeout=_consumer_timeout(entry))
+
+
+def _consumer_timeout(queue: Mapping[str, Any]) -> float | None:
+    """In seconds; of argument and policy the shorter one counts (deps/rabbit/src/rabbit_channel.erl, 3.12)."""
+    places = ((queue.get("arguments"), "x-consumer-timeout"), (queue.get(_POLICY), "consumer-timeout"))
+    asked = [_count(place.get(key)) for place, key in places if isinstance(place, dict)]
+    return min((each / 1000 for each in asked if each), default=None)
 
 
 def _count(value: Any) -> int | None:
-    """A new queue has no statistics for some seconds: that is unknown."""
+    """A whole number. A new queue has no statistics for some seconds: that is unknown."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

@@ -184,7 +184,12 @@ class RabbitReader:
         if self._management is None:
             return Depth(ready=ready, unacked_needed=False, future_eta=None)
         absent = ready == 0 and name in self._apart
-        return Depth(ready=ready, unacked=0 if absent else self._management.unacked(name), future_eta=None)
+        return Depth(
+            ready=ready,
+            unacked=0 if absent else self._management.unacked(name),
+            future_eta=None,
+            consumer_timeout=self._management.consumer_timeout(name),
+        )
 
     def _abort(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None

@@ -30,6 +30,7 @@ from celery_operator.reconcile.autoscaling import observation, policy, queues
 from celery_operator.reconcile.autoscaling.document import demand_of
 from celery_operator.reconcile.autoscaling.group import Group, Look, Outcome
 from celery_operator.reconcile.autoscaling.observation import Surroundings
+from celery_operator.reconcile.autoscaling.stall import STALLED_SECONDS
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.lint_facts import NO_FACTS, Facts, facts_of
 from celery_operator.reconcile.status import load
@@ -280,7 +281,9 @@ class Autoscaler:
             changed = self._look_at(key, known, group, pods, around) or changed
         if around.now - known.facts_at >= TELL_PERIOD:
             known.facts_at, former = around.now, known.facts
-            known.facts = facts_of(known.address, around, pods)
+            known.facts = facts_of(
+                known.address, around, pods, former.broker, stalled=_stalled(known.views, around.now)
+            )
             changed = changed or known.facts != former
         if known.address is not None:
             self._hub.use(key, self._wish(key, known, known.address))
@@ -350,6 +353,11 @@ def _needs_unacked(view: GroupView, *, elsewhere: bool) -> bool:
         return view.decision.needs_unacked
     found = demand_of(view) if elsewhere and view.replicas > 0 else None
     return found is not None and found.at_rest
+
+
+def _stalled(views: Mapping[str, GroupView], now: float) -> frozenset[str]:
+    since = {name: view.stalled_since for name, view in views.items()}
+    return frozenset(name for name, at in since.items() if at is not None and now - at >= STALLED_SECONDS)
 
 
 def _refused(reading: Reading | None) -> bool:

@@ -16,7 +16,7 @@ from celery_operator.api import GROUP as API_GROUP
 from celery_operator.kube.objects import Manifest
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
-from celery_operator.reconcile.autoscaling import observation
+from celery_operator.reconcile.autoscaling import observation, stall
 from celery_operator.reconcile.autoscaling.deletion_cost import SETTLE_SECONDS, Mark, contested, is_cheap
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
 from celery_operator.reconcile.autoscaling.troubles import hindered, told
@@ -100,6 +100,9 @@ class Group:
     _lowered_to: int = 0
     _slots: int = 1
     """Tasks that a pod runs at a time, as was last known: at zero there is nobody to ask."""
+    _worked: bool = False
+    """Whether a task ran at the last look, or ended since the one before."""
+    _stalled_since: float | None = None
     _task_duration: str | None = None
     """What a task takes, as it is written in the status."""
     _task_duration_at: float | None = None
@@ -117,6 +120,7 @@ class Group:
         workers = self._remember(look)
         replicas = look.deployment["spec"].get("replicas", 1)
         load = observation.load(look.queues, workers, replicas, self._slots, look.sharing, around)
+        self._stalled_since = stall.since(self._stalled_since, load, worked=self._worked, now=around.now)
         view = GroupView(
             group=look.group,
             policy=look.policy,
@@ -130,6 +134,7 @@ class Group:
             startup_seconds=self.history.startup,
             dry_run=look.dry_run,
             suspended=look.suspended,
+            stalled_since=self._stalled_since,
         )
         if look.policy is None:
             return self._leave_alone(look, view)
@@ -173,7 +178,8 @@ class Group:
                 ),
             )
         self._looked_at = around.now
-        if busy or completed:
+        self._worked = bool(busy or completed)
+        if self._worked:
             self._note_task_duration(around.now)
         return tuple(workers)
 

@@ -12,8 +12,6 @@ from celery_operator.scaling.model import Policy
 _HEADROOM_PERCENT: Final = 10
 _STABILIZATION_WINDOW: Final = "120s"
 _FALLBACK_AFTER: Final = "3m"
-PROCESS_AUTOSCALE: Final = "--autoscale"
-"""Celery's own option, which grows and shrinks the pool inside of one worker."""
 
 
 def watched(group: WorkerGroup) -> bool:
@@ -61,9 +59,6 @@ def slots(group: WorkerGroup) -> int | None:
 
     None for `concurrency: auto`: the worker itself tells, when it has started.
     """
-    most = _process_autoscale(group.extra_args or [])
-    if most is not None:
-        return most
     return None if group.concurrency == celery_command.AUTO else celery_command.concurrency(group)
 
 
@@ -71,13 +66,3 @@ def most_replicas(group: WorkerGroup) -> int:
     """The most pods of the group, for its part of a queue that it shares; 1 where nobody here knows."""
     most = worker_deployment.most_replicas(group)
     return 1 if most is None else most
-
-
-def _process_autoscale(arguments: list[str]) -> int | None:
-    """The most processes of `--autoscale=max,min` (or `--autoscale max,min`), if it is among the arguments."""
-    for at, argument in enumerate(arguments):
-        option, equals, value = argument.partition("=")
-        if option == PROCESS_AUTOSCALE:
-            most = (value if equals else next(iter(arguments[at + 1 :]), "")).partition(",")[0]
-            return int(most) if most.isdecimal() and int(most) > 0 else None
-    return None

@@ -31,5 +31,7 @@ class GroupView:
     """Measured seconds from asking for a pod until it consumes."""
     dry_run: bool = False
     """The decision is shown and not carried out."""
+    stalled_since: float | None = None
+    """Since when tasks are due and every worker has nothing, in seconds of the monotonic clock."""
     suspended: bool = False
     """No pods are wanted, whatever waits."""

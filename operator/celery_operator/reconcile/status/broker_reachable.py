@@ -6,14 +6,14 @@ from typing import Final, Literal
 
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
-_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]] = {True: "True", False: "False", None: "Unknown"}
+STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]] = {True: "True", False: "False", None: "Unknown"}
 
 
 def evaluate(view: StatusView) -> Verdict:
     """What the last ping said."""
     broker = view.broker
     return Verdict(
-        status=_STATUS[broker.reachable],
+        status=STATUS[broker.reachable],
         reason=broker.reason,
         message=broker.message,
         warning=broker.reachable is False,

@@ -17,10 +17,12 @@ from celery_operator.reconcile.status import (
     paused,
     queues_match,
     ready,
+    result_backend_reachable,
     spec_valid,
     suspended,
     workers,
     workers_available,
+    workers_consuming,
 )
 from celery_operator.reconcile.status.load import Figures
 from celery_operator.reconcile.status.view import StatusView, Verdict
@@ -35,8 +37,10 @@ CONDITIONS: Final[dict[str, Evaluate]] = {
     "Ready": ready.evaluate,
     "SpecValid": spec_valid.evaluate,
     "BrokerReachable": broker_reachable.evaluate,
+    "ResultBackendReachable": result_backend_reachable.evaluate,
     queues_match.NAME: queues_match.evaluate,
     "WorkersAvailable": workers_available.evaluate,
+    "WorkersConsuming": workers_consuming.evaluate,
     "BeatRunning": beat_running.evaluate,
     "AutoscalingActive": autoscaling_active.evaluate,
     "FlowerAvailable": flower_available.evaluate,

@@ -11,8 +11,9 @@ from celery_operator.kube.objects import Kind, Manifest, ObjectRef
 from celery_operator.lint.inputs import Fleet
 from celery_operator.lint.rule import Finding
 from celery_operator.observe.broker.queue_comparison import Comparison
-from celery_operator.observe.broker.reachability import Reachability
+from celery_operator.observe.broker.reachability import UNKNOWN, Reachability
 from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.consumption import Consumption
 from celery_operator.reconcile.hooks import Wait
 from celery_operator.reconcile.plan import Blocked
 
@@ -35,6 +36,8 @@ class StatusView:
     live: Mapping[ObjectRef, Manifest]
     pods: tuple[Manifest, ...]
     broker: Reachability
+    results: Reachability = UNKNOWN
+    """Of the result backend."""
     blocked: Blocked | None = None
     taken: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
@@ -57,6 +60,8 @@ class StatusView:
     """What is known of the load, by group; without those whose load nobody looks at."""
     fleet: Fleet | None = None
     """What workers say of themselves; None where nobody asks them."""
+    consumption: Mapping[str, Consumption] = field(default_factory=dict)
+    """What workers say of whether they take messages, by group; empty where nobody asks them."""
     findings: tuple[Finding, ...] = ()
     """Of the linter, warnings first."""
     missing_kinds: frozenset[Kind] = frozenset()

@@ -206,3 +206,61 @@ def _pods(binding: dict[str, str], *, tls: bool) -> str:
         return addresses.bound(binding, tls)
     except StartError as error:
         return error.message.partition("cannot be used: ")[2]
+
+
+# The result backend
+
+
+def resolved_results(spec: Json, secrets: dict[str, dict[str, str]] | None = None) -> BrokerAddress | None:
+    client = cast("KubeClient", Secrets(secrets or {}))
+    return asyncio.run(address.resolve_results(client, cluster(spec)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "url"),
+    [
+        ({"resultBackend": {"url": "redis://results/3"}}, "redis://results.team.svc/3"),
+        ({"resultBackend": {"urlFrom": key("s", "url")}}, "rediss://:p@results.eu/1"),
+        (
+            {"resultBackend": {"parts": {**PARTS, "passwordFrom": key("s", "password")}}},
+            "redis://:p%40ss%3Aw%2F0%25rd%231%3F@redis.team.svc:6379/2",
+        ),
+        ({"broker": {"url": "redis://b/4"}, "resultBackend": {"sameAsBroker": True}}, "redis://b.team.svc/4"),
+        ({"resultBackend": {"url": "rpc://"}}, "rpc://"),
+    ],
+)
+def test_every_way_to_name_a_result_backend(spec: Json, url: str) -> None:
+    found = resolved_results(spec, {"s": {**SECRET["s"], "url": "rediss://:p@results.eu/1\n"}})
+    assert found is not None
+    assert (found.url, found.problem) == (url, None)
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"resultBackend": {"disabled": True}}, {"resultBackend": {"urlFrom": key("gone", "url")}}]
+)
+def test_no_result_backend_has_no_address(spec: Json) -> None:
+    assert resolved_results(spec) is None
+
+
+def test_the_result_backend_has_options_and_certificates_of_its_own() -> None:
+    backend = {
+        "url": "sentinel://a.b",
+        "tls": {"caFrom": key("s", "ca")},
+        "transportOptions": {"master_name": "results"},
+        "transportOptionsFrom": [{"name": "sentinel_kwargs.password", **key("s", "word")}],
+    }
+    broker = {"url": "sentinel://c.d", "transportOptions": {"master_name": "tasks"}}
+    found = resolved_results({"broker": broker, "resultBackend": backend}, SECRET)
+    assert found is not None
+    assert json.loads(found.options) == {"master_name": "results", "sentinel_kwargs": {"password": "x"}}
+    assert found.certificates == Certificates(ca="CA")
+    shared = resolved_results({"broker": broker, "resultBackend": {"sameAsBroker": True}})
+    assert shared is not None
+    assert json.loads(shared.options) == {"master_name": "tasks"}
+
+
+def test_a_binding_that_leads_nowhere_is_told_with_its_field() -> None:
+    found = resolved_results({"resultBackend": {"serviceBinding": {"name": "b"}}}, {"b": {"type": "mysql"}})
+    assert found is not None
+    assert found.problem is not None
+    assert "spec.resultBackend.serviceBinding" in found.problem.message

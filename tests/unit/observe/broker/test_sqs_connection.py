@@ -82,7 +82,8 @@ ABSENT = "AWS.SimpleQueueService.NonExistentQueue;Sender"
         (web.Response(body=b" " * 300_000), "ConnectionFailed", "failed"),
     ],
 )
-def test_what_an_answer_means(response: web.Response, reason: str, kind: str) -> None:
+def test_what_an_answer_means(response: web.Response, reason: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("celery_operator.observe.broker.sqs_connection.TIMEOUT", 60.0)
     found = asyncio.run(refusal(response))
     assert (found.problem.reason, found.kind) == (reason, kind)
     assert "hidden" not in found.problem.message

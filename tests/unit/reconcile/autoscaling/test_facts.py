@@ -50,7 +50,7 @@ async def test_a_worker_that_begins_to_consume_is_looked_at_at_once(rig: Rig) ->
     rig.reports.said["uid-w0"] = replace(rig.reports.said["uid-w0"], about=OLD)
     for _ in range(3):
         rig.reports.on_start(rig.key)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not rig.passes:
             await asyncio.sleep(0.01)
     assert len(rig.passes) == 1

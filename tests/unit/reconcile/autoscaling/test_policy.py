@@ -87,10 +87,8 @@ def test_dry_run(dry: Json, is_dry: bool) -> None:
         ({"resources": {"limits": {"cpu": "2500m"}}}, 3),
         ({"concurrency": "auto"}, None),
         ({"pool": "solo"}, 1),
-        ({"concurrency": 2, "extraArgs": ["--autoscale=8,2"]}, 8),
-        ({"concurrency": "auto", "extraArgs": ["-X", "slow", "--autoscale", "6"]}, 6),
-        ({"concurrency": 2, "extraArgs": ["--autoscale"]}, 2),
-        ({"concurrency": 2, "extraArgs": ["--autoscale=many"]}, 2),
+        ({"processAutoscale": {"min": 2, "max": 8}}, 8),
+        ({"processAutoscale": {"min": 2, "max": 8}, "resources": {"limits": {"cpu": 3}}}, 8),
     ],
 )
 def test_slots_are_the_most_tasks_at_a_time(fields: Json, slots: int | None) -> None:

@@ -1,0 +1,71 @@
+"""Whether the workers of a group take messages, as they say themselves: for the condition WorkersConsuming. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from celery_operator.kube.objects import Manifest
+from celery_operator.observe.worker_report import WorkerReport
+from celery_operator.reconcile.autoscaling import observation
+from celery_operator.reconcile.autoscaling.observation import Surroundings
+
+GRACE: Final = 20.0
+"""Seconds for which a worker may say that it takes nothing before anybody is told: a lost connection is back sooner,
+kombu's first tries are 2, 4 and 6 s apart."""
+_SHOWN: Final = 3
+"""Pods that are named; the rest of them are one number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption:
+    """What the workers of one group say that have begun to consume."""
+
+    answered: bool = False
+    """Some worker has said whether it consumes."""
+    not_consuming: int = 0
+    """How many have taken nothing for GRACE although they should."""
+    names: tuple[str, ...] = ()
+    """Of the first of those pods."""
+    disconnected: bool = False
+    """One of them has no connection to the broker; else they have one, and consume no queue."""
+    stalled: bool = False
+    """Tasks have been due for STALLED_SECONDS, and no worker of the group has taken any."""
+
+
+def consumption_of(
+    pods: Mapping[str, Iterable[Manifest]], around: Surroundings, stalled: Collection[str] = ()
+) -> dict[str, Consumption]:
+    """By group. Who starts, is drained or ends does not count: that is told elsewhere.
+
+    ``stalled``: groups that take nothing although tasks wait.
+    """
+    return {group: _of_group(group, found, around, stalled=group in stalled) for group, found in pods.items()}
+
+
+def _of_group(group: str, pods: Iterable[Manifest], around: Surroundings, *, stalled: bool) -> Consumption:
+    said = [(pod["metadata"]["name"], report) for pod in pods if (report := _said(group, pod, around)) is not None]
+    without = sorted((each for each in said if _is_without(each[1], around.now)), key=lambda each: each[0])
+    return Consumption(
+        answered=bool(said),
+        not_consuming=len(without),
+        names=tuple(name for name, _ in without[:_SHOWN]),
+        disconnected=any(report.connected is False for _, report in without),
+        stalled=stalled,
+    )
+
+
+def _said(group: str, pod: Manifest, around: Surroundings) -> WorkerReport | None:
+    """The last word of a worker that should consume; None where there is none, or none of now."""
+    uid = pod["metadata"]["uid"]
+    report = around.report(uid)
+    if report is None or around.now - report.at > observation.ONLY_REPORT_AGE or report.consuming is None:
+        return None
+    if not report.started or report.shutting_down or observation.is_drained(report, uid in around.held):
+        return None
+    return report if observation.has_started(pod, group, around) else None
+
+
+def _is_without(report: WorkerReport, now: float) -> bool:
+    return report.not_consuming_since is not None and now - report.not_consuming_since >= GRACE

@@ -1,0 +1,72 @@
+"""WorkersConsuming: workers that run take messages from the broker. Ready does not depend on it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.reconcile.autoscaling import policy
+from celery_operator.reconcile.consumption import Consumption
+from celery_operator.reconcile.status import suspended
+from celery_operator.reconcile.status.view import StatusView, Verdict
+from celery_operator.reconcile.status.workers import observe
+
+_NOT_CONNECTED: Final = "NotConnected"
+_NOT_CONSUMING: Final = "NotConsuming"
+_WHY: Final = {
+    _NOT_CONNECTED: "no connection to the broker; see BrokerReachable, their logs, and what network policies let out",
+    _NOT_CONSUMING: "they are connected and consume no queue, as after `celery control cancel_consumer`; see their "
+    "logs, or delete the pods",
+}
+
+
+def evaluate(view: StatusView) -> Verdict:
+    """Unknown where no worker is asked, or none has answered; scaled to zero on purpose is True."""
+    spec = view.cluster.spec
+    if suspended.in_force(view):
+        return Verdict(status="False", reason=suspended.REASON, message=suspended.MESSAGE)
+    if spec.paused:
+        return Verdict(status="Unknown", reason="Paused", message="spec.paused is set: workers are not asked")
+    asked = [group for group in spec.workers if _is_asked(group)]
+    if not asked:
+        message = "workers are asked in groups that name their queues and have probes; set queues to know it"
+        return Verdict(status="Unknown", reason="NotAsked", message=message)
+    found = [(group.name, view.consumption.get(group.name, Consumption())) for group in asked]
+    without = [(name, said) for name, said in found if said.not_consuming]
+    if without:
+        reason = _NOT_CONNECTED if any(said.disconnected for _, said in without) else _NOT_CONSUMING
+        return Verdict(status="False", reason=reason, message="; ".join(_told(*each) for each in without), warning=True)
+    stalled = [name for name, said in found if said.stalled]
+    if stalled:
+        return Verdict(status="False", reason="Stalled", message="; ".join(map(_stalled, stalled)), warning=True)
+    if not any(said.answered for _, said in found):
+        return _nobody_answered(view, {group.name for group in asked})
+    return Verdict(status="True", reason="Consuming", message="the workers that were asked take messages")
+
+
+def _is_asked(group: WorkerGroup) -> bool:
+    return policy.watched(group) and not (group.probes is not None and group.probes.disabled)
+
+
+def _nobody_answered(view: StatusView, asked: set[str]) -> Verdict:
+    groups = [group for group in observe(view) if group.name in asked]
+    if any(group.ready for group in groups):
+        message = "no worker has answered on its probe port; see what network policies let in, if it stays so"
+        return Verdict(status="Unknown", reason="NoAnswer", message=message)
+    if not any(group.desired if group.least is None else group.least for group in groups):
+        return Verdict(status="True", reason="NoWorkers", message="no worker has to run")
+    return Verdict(status="Unknown", reason="NotYetAsked", message="no worker is ready yet")
+
+
+def _told(group: str, said: Consumption) -> str:
+    more = said.not_consuming - len(said.names)
+    pods = ", ".join(said.names) + (f" and {more} more" if more else "")
+    why = _WHY[_NOT_CONNECTED if said.disconnected else _NOT_CONSUMING]
+    return f'worker group "{group}": {said.not_consuming} of its workers take no message ({pods}): {why}'
+
+
+def _stalled(group: str) -> str:
+    return (
+        f'worker group "{group}": tasks wait in its queues, its workers are idle, and for a minute none has taken one; '
+        "see their logs and their Celery and kombu versions, and delete the pods if it lasts"
+    )

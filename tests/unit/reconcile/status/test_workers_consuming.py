@@ -1,0 +1,155 @@
+"""WorkersConsuming follows what workers say of themselves, tells what lasts, and leaves Ready alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from celery_operator.observe.worker_report import WorkerReport
+from celery_operator.reconcile.autoscaling.observation import Surroundings
+from celery_operator.reconcile.consumption import GRACE, Consumption, consumption_of
+from celery_operator.reconcile.status import ready, workers_consuming
+from celery_operator.reconcile.status.view import StatusView, Verdict
+from tests.unit.reconcile.views import Json, running, view
+
+WEB: Json = {"workers": [{"name": "web", "queues": ["web"]}]}
+FROM_ZERO: Json = {
+    "workers": [
+        {
+            "name": "web",
+            "queues": ["web"],
+            "autoscaling": {"minReplicas": 0, "maxReplicas": 9, "targetQueueLength": 2},
+        }
+    ]
+}
+FINE = Consumption(answered=True)
+CUT = Consumption(answered=True, not_consuming=2, names=("w0", "w1"), disconnected=True)
+CANCELLED = Consumption(answered=True, not_consuming=5, names=("w0", "w1", "w2"))
+
+
+def seen(spec: Json | None = None, *children: Json, web: Consumption | None = None, **fields: Any) -> StatusView:
+    found = {} if web is None else {"web": web}
+    return view({**WEB, **(spec or {})}, *(children or (running(),)), consumption=found, **fields)
+
+
+def said(verdict: Verdict) -> tuple[str, str, bool]:
+    return verdict.status, verdict.reason, verdict.warning
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (seen(web=FINE), ("True", "Consuming", False)),
+        (seen(web=CUT), ("False", "NotConnected", True)),
+        (seen(web=CANCELLED), ("False", "NotConsuming", True)),
+        (seen(web=replace(FINE, stalled=True)), ("False", "Stalled", True)),
+        (seen(web=replace(CUT, stalled=True)), ("False", "NotConnected", True)),
+        (seen(web=Consumption()), ("Unknown", "NoAnswer", False)),
+        (seen(), ("Unknown", "NoAnswer", False)),
+        (seen(None, running(pods=0)), ("Unknown", "NotYetAsked", False)),
+        (seen(FROM_ZERO, running(pods=0)), ("True", "NoWorkers", False)),
+        (seen({"workers": [{"name": "web", "queues": ["web"], "replicas": 0}]}, running(pods=0)),
+         ("True", "NoWorkers", False)),
+        (seen({"workers": [{"name": "web"}]}, web=FINE), ("Unknown", "NotAsked", False)),
+        (seen({"workers": [{"name": "web", "queues": ["web"], "probes": {"disabled": True}}]}),
+         ("Unknown", "NotAsked", False)),
+        (seen({"paused": True}, web=CUT), ("Unknown", "Paused", False)),
+        (seen({"suspend": True}, web=CUT), ("False", "Suspended", False)),
+    ],
+)  # fmt: skip
+def test_the_verdict(found: StatusView, verdict: tuple[str, str, bool]) -> None:
+    assert said(workers_consuming.evaluate(found)) == verdict
+
+
+def test_the_message_names_the_group_and_some_pods_and_says_what_to_do() -> None:
+    cut, cancelled = (workers_consuming.evaluate(seen(web=found)).message for found in (CUT, CANCELLED))
+    assert cut.startswith('worker group "web": 2 of its workers take no message (w0, w1): no connection to the broker;')
+    assert "5 of its workers take no message (w0, w1, w2 and 2 more): they are connected" in cancelled
+    assert "delete the pods" in cancelled
+    stalled = workers_consuming.evaluate(seen(web=replace(FINE, stalled=True))).message
+    assert stalled.startswith('worker group "web": tasks wait in its queues, its workers are idle')
+
+
+@pytest.mark.parametrize("found", [FINE, CUT, CANCELLED, Consumption()])
+def test_ready_does_not_depend_on_it(found: Consumption) -> None:
+    assert ready.evaluate(seen(web=found)).status == "True"
+
+
+# What the workers say
+
+
+NOW = 1000.0
+
+
+def report(**fields: Any) -> WorkerReport:
+    known: dict[str, Any] = {
+        "at": NOW, "boot_id": "b", "slots": 1, "active": 0, "reserved": 0, "held": 0, "eta": None, "processed": 0,
+        "started": True, "shutting_down": False, "draining": False, "drained": False, "connected": True,
+        "consuming": True,
+    }  # fmt: skip
+    return WorkerReport(**{**known, **fields})
+
+
+def consumption(reports: dict[str, WorkerReport | None], held: frozenset[str] = frozenset()) -> Consumption:
+    around = Surroundings(
+        now=NOW,
+        wall=datetime(2026, 1, 1, tzinfo=UTC),
+        reading=None,
+        heartbeats={},
+        report=reports.get,
+        held=held,
+        refuses=lambda _: None,
+    )
+    return consumption_of({"web": [{"metadata": {"uid": name, "name": name}} for name in reports]}, around)["web"]
+
+
+LOST: Json = {"consuming": False, "connected": False, "not_consuming_since": NOW - GRACE}
+
+
+@pytest.mark.parametrize(
+    ("reports", "found"),
+    [
+        ({}, Consumption()),
+        ({"a": None}, Consumption()),
+        ({"a": report()}, FINE),
+        ({"a": report(consuming=None)}, Consumption()),
+        ({"a": report(started=False, consuming=False)}, Consumption()),
+        ({"a": report(**LOST)}, Consumption(answered=True, not_consuming=1, names=("a",), disconnected=True)),
+        ({"a": report(**{**LOST, "connected": True})}, Consumption(answered=True, not_consuming=1, names=("a",))),
+        ({"a": report(**{**LOST, "not_consuming_since": NOW - GRACE + 1})}, FINE),
+        ({"a": report(**LOST, draining=True)}, Consumption()),
+        ({"a": report(**LOST, shutting_down=True)}, Consumption()),
+        ({"a": report(**{**LOST, "at": NOW - 100})}, Consumption()),
+        (
+            {name: report(**LOST) for name in "edcba"},
+            Consumption(answered=True, not_consuming=5, names=("a", "b", "c"), disconnected=True),
+        ),
+        (
+            {"b": report(), "a": report(**LOST)},
+            Consumption(answered=True, not_consuming=1, names=("a",), disconnected=True),
+        ),
+    ],
+)
+def test_only_workers_that_should_consume_count(reports: dict[str, WorkerReport | None], found: Consumption) -> None:
+    assert consumption(reports) == found
+
+
+def test_who_is_drained_by_the_operator_consumes_nothing_and_is_no_trouble() -> None:
+    assert consumption({"a": report(**LOST)}, held=frozenset({"a"})) == Consumption()
+
+
+def test_a_group_that_stalls_is_known_by_its_name() -> None:
+    around = Surroundings(
+        now=NOW,
+        wall=datetime(2026, 1, 1, tzinfo=UTC),
+        reading=None,
+        heartbeats={},
+        report=lambda _: report(),
+        held=frozenset(),
+        refuses=lambda _: None,
+    )
+    pods = {name: [{"metadata": {"uid": name, "name": name}}] for name in ("web", "mail")}
+    assert consumption_of(pods, around, {"mail"}) == {"web": FINE, "mail": replace(FINE, stalled=True)}
