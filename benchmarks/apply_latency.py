@@ -22,7 +22,7 @@ def measure(bench: Bench) -> Figure:
         ref = space.ref(DEPLOYMENT, f"{name}-worker-default")
         started = time.monotonic()
         space.apply(manifests.cluster(name, beat={}, podTemplate=PENDING))
-        look_until(lambda ref=ref: space.api.get(ref), bool, within=30)  # type: ignore[misc]
+        look_until(lambda ref=ref: space.api.get(ref), bool, within=120)  # type: ignore[misc]
         seconds.append(time.monotonic() - started)
         space.delete(CELERY_CLUSTER, name)
     found = durations(seconds)

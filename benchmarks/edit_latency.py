@@ -19,7 +19,7 @@ def measure(bench: Bench) -> Figure:
     space = bench.space
     space.apply(manifests.cluster(NAME, beat={}, podTemplate=PENDING))
     ref = space.ref(DEPLOYMENT, f"{NAME}-worker-default")
-    look_until(lambda: space.api.get(ref), bool, within=30)
+    look_until(lambda: space.api.get(ref), bool, within=120)
     space.wait_condition(NAME, "SpecValid", "True")
     seconds = []
     for number in range(bench.size.latencies):
@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Figure:
 
         started = time.monotonic()
         space.edit(NAME, env=[variable])
-        look_until(lambda: space.api.get(ref), patched, within=30)
+        look_until(lambda: space.api.get(ref), patched, within=120)
         seconds.append(time.monotonic() - started)
     space.delete(CELERY_CLUSTER, NAME)
     found = durations(seconds)

@@ -48,7 +48,10 @@ def measure(bench: Bench) -> Figure:
 def _writes(log: Path, start: int) -> Iterator[dict[str, Any]]:
     """The operator's completed writes in the part of the log behind `start` (bytes)."""
     with log.open("rb") as lines:
-        lines.seek(start)
+        # From the first whole line on: one may have been half written when `start` was taken.
+        lines.seek(max(0, start - 1))
+        if start:
+            lines.readline()
         for line in lines:
             if not line.endswith(b"\n"):
                 return

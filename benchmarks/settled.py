@@ -15,7 +15,7 @@ from tests.e2e import manifests
 from tests.e2e.until import until
 
 READY_SECONDS = 600.0
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 180.0
 DEFINITION = (
     "A CeleryCluster is settled when its status is of its newest generation, Ready and BrokerReachable are True, the "
     "version of Celery that its worker reported is shown, each worker group has its slots, its busy slots and its "

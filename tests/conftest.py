@@ -6,10 +6,10 @@ import os
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example may take says more about the machine than about the code.
-settings.register_profile("project", deadline=None)
+# How long an example may take, or drawing it, says more about the machine than about the code.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
 

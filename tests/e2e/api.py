@@ -24,7 +24,7 @@ SUBJECT_RULES = Kind(
     plural="selfsubjectrulesreviews",
     namespaced=False,
 )
-_READ_TIMEOUT = 30.0
+_READ_TIMEOUT = 60.0
 
 
 class Api:

@@ -14,7 +14,7 @@ from tests.cluster import provider, tool
 from tests.demo.producer import Producer
 from tests.e2e import manifests
 from tests.e2e.api import Api, served
-from tests.e2e.release import OPERATOR_IMAGE, WORKER_IMAGE, Release
+from tests.e2e.release import OPERATOR_IMAGE, TAKE_OVER_SECONDS, WORKER_IMAGE, Release
 from tests.e2e.sharing import folder_of_run, once, shared
 from tests.e2e.space import PodSecurity, Space
 from tests.e2e.until import until
@@ -54,7 +54,7 @@ def images(kubeconfig: Path) -> None:
         return all(any(name.endswith(image) for name in names) for image in (OPERATOR_IMAGE, WORKER_IMAGE))
 
     try:
-        until(present, within=90)  # the kubelet lists its images every 30 s, and reports them with its next status
+        until(present, within=180)  # the kubelet lists its images every 30 s, and reports them with its next status
     except AssertionError:
         pytest.fail(f"no node has {OPERATOR_IMAGE} and {WORKER_IMAGE}; run `make images` first")
 
@@ -70,7 +70,7 @@ def session_release(api: Api, kubeconfig: Path, images: None, run_folder: Path) 
 @pytest.fixture
 def release(session_release: Release) -> Release:
     """The operator with the chart's defaults and a leader."""
-    until(session_release.leader, within=30)
+    until(session_release.leader, within=TAKE_OVER_SECONDS)
     return session_release
 
 
@@ -113,7 +113,8 @@ def quick_start(session_release: Release, api: Api, kubeconfig: Path) -> Iterato
     space.create("restricted")
     space.apply(*manifests.sample("quickstart"))
     space.wait_ready("quickstart")
-    space.wait_condition("quickstart", "BrokerReachable", "True")
+    for condition in ("BrokerReachable", "ResultBackendReachable", "WorkersConsuming"):
+        space.wait_condition("quickstart", condition, "True", within=90)
     producer = space.start_producer("quickstart")
     yield QuickStart(space=space, producer=producer)
     producer.close()

@@ -17,6 +17,8 @@ CLIENT_VOLUME = "celery-client"
 """The ConfigMap for clients, as pod.yaml in it calls its volume."""
 LEDGER_URL = "redis://ledger:6379/0"
 LEDGER_ENV = {"name": "LEDGER_URL", "value": LEDGER_URL}
+PATIENT_ENV = {"name": "PUBLISH_TIMEOUT_SECONDS", "value": "15"}
+"""For a producer: a message that it gave up too early is sent twice, once by whoever asks again."""
 
 
 def sample(name: str) -> list[Manifest]:
@@ -63,7 +65,7 @@ def producer(cluster_name: str, *, env: list[dict[str, Any]] | None, with_ledger
     (container,) = pod["containers"]
     for owner, field in ((pod, "volumes"), (container, "volumeMounts")):
         owner[field] = [one for one in owner[field] if one["name"] != CLIENT_VOLUME]
-    container["env"] = env or _managed_redis(f"{cluster_name}-redis")
+    container["env"] = [*(env or _managed_redis(f"{cluster_name}-redis")), PATIENT_ENV]
     if with_ledger:
         container["env"].append(LEDGER_ENV)
     container["readinessProbe"]["periodSeconds"] = 1

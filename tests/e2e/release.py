@@ -25,9 +25,10 @@ NAME = "celery-operator"
 """Of the release, its namespace, its Deployment, its ServiceAccount and its Lease."""
 USER = f"system:serviceaccount:{NAME}:{NAME}"
 PORT = 8080
-INSTALL_TIMEOUT = 120.0
-TAKE_OVER_SECONDS = 25.0
-"""A Lease of 15 s that nobody released, and a few tries to get it."""
+INSTALL_TIMEOUT = 300.0
+TAKE_OVER_SECONDS = 90.0
+"""A Lease of 15 s that nobody released, a few tries to get it, and the start of a pod on a slow machine."""
+_RUN = "tests/run"
 
 
 class Release:
@@ -44,15 +45,18 @@ class Release:
 
         `--take-ownership`: a CRD that kubectl left in the cluster becomes the release's.
         """
-        mark = {"podAnnotations": {"tests/run": uuid.uuid4().hex}}
+        run = uuid.uuid4().hex
+        mark = {"podAnnotations": {_RUN: run}}
         options = ["--create-namespace", "--take-ownership", "--wait", f"--timeout={INSTALL_TIMEOUT:g}s"]
         self._run("upgrade", "--install", NAME, str(CHART), *options, "--values=-", values={**mark, **values})
+        # Those of before may end later than the new ones are ready, and are in the logs until then.
+        until(lambda: self._others(run), lambda others: not others, within=60)
         until(self.leader, within=TAKE_OVER_SECONDS)
 
     def uninstall(self) -> None:
         """Uninstall it and wait until its pods are gone; CRD and CeleryClusters stay."""
         self._run("uninstall", NAME, "--wait")
-        until(lambda: not self.pods(), within=30)
+        until(lambda: not self.pods(), within=60)
 
     @property
     def is_installed(self) -> bool:
@@ -76,12 +80,20 @@ class Release:
 
     def logs(self) -> str:
         """What every replica has logged so far."""
-        return self.kubectl("logs", f"deployment/{NAME}", "--all-pods", "--tail=-1")
+
+        def read() -> subprocess.CompletedProcess[str]:
+            return self.kubectl.run("logs", f"deployment/{NAME}", "--all-pods", "--tail=-1")
+
+        # A container that is just being started has none to show.
+        return until(read, lambda done: done.returncode == 0, within=TAKE_OVER_SECONDS).stdout
 
     def metrics(self, pod: str) -> str:
         """A replica's metrics in Prometheus' text format."""
-        answer = self.api.pod(NAME, pod, PORT, "/metrics")
-        assert answer.status_code == 200, answer.text
+        answer = until(
+            lambda: self.api.pod(NAME, pod, PORT, "/metrics"),
+            lambda found: found.status_code == 200,
+            within=TAKE_OVER_SECONDS,
+        )
         return answer.text
 
     def metric(self, pod: str, name: str) -> float:
@@ -89,6 +101,16 @@ class Release:
         found = re.search(rf"^{name} (\S+)$", self.metrics(pod), re.MULTILINE)
         assert found, f"{pod} has no metric {name}"
         return float(found[1])
+
+    def _others(self, run: str) -> list[str]:
+        """The pods that another `install` made and that have not ended yet."""
+        found = self.api.objects(POD, NAME, f"app.kubernetes.io/name={NAME}")
+        return [
+            pod["metadata"]["name"]
+            for pod in found
+            if (pod["metadata"].get("annotations") or {}).get(_RUN) != run
+            and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        ]
 
     def _run(self, *words: str, values: dict[str, Any] | None = None) -> str:
         given = None if values is None else json.dumps(values)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from celery_operator.kube.objects import DEPLOYMENT, NAMESPACE, POD, Kind, Manifest, ObjectRef
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.cluster import tool
@@ -16,8 +18,10 @@ from tests.e2e.api import Api
 from tests.e2e.until import until
 from tests.integration.kubectl import Kubectl
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 """How long pods may take to be Ready on a machine with little to give."""
+PATIENCE_SECONDS = 120.0
+"""How long a change that needs no new pod may take there: a bound for what hangs, and no promise."""
 PROBE_PORT = 9540
 
 PodSecurity = str
@@ -70,7 +74,7 @@ class Space:
         return self.api.objects(kind, self.name, selector)
 
     def wait(
-        self, kind: Kind, name: str, holds: Callable[[Manifest], object] = bool, *, within: float = 20.0
+        self, kind: Kind, name: str, holds: Callable[[Manifest], object] = bool, *, within: float = PATIENCE_SECONDS
     ) -> Manifest:
         """Wait until an object exists and a condition holds for it."""
         found = until(lambda: self.api.get(self.ref(kind, name)), lambda value: value and holds(value), within=within)
@@ -84,7 +88,7 @@ class Space:
         status: str,
         reason: str | None = None,
         *,
-        within: float = 30.0,
+        within: float = PATIENCE_SECONDS,
         says: str = "",
     ) -> dict[str, Any]:
         """Wait for a condition of a CeleryCluster, computed for its current generation."""
@@ -110,14 +114,16 @@ class Space:
         return [pod for pod in self.objects(POD, selector) if "deletionTimestamp" not in pod["metadata"]]
 
     def probe(self, pod: Manifest, path: str) -> tuple[int, str]:
-        """Code and text that the runtime in a pod answers."""
-        answer = self.api.pod(self.name, pod["metadata"]["name"], PROBE_PORT, path)
+        """Code and text that the runtime in a pod answers; 504 where nobody does, as in a pod that is ending."""
+        try:
+            answer = self.api.pod(self.name, pod["metadata"]["name"], PROBE_PORT, path)
+        except httpx.TransportError as error:
+            return 504, str(error)
         return answer.status_code, answer.text
 
     def status_of(self, pod: Manifest) -> dict[str, Any]:
-        """The runtime's /status document."""
-        code, text = self.probe(pod, "/status")
-        assert code == 200, text
+        """The runtime's /status document, of a pod that serves it or is about to."""
+        _, text = until(lambda: self.probe(pod, "/status"), lambda found: found[0] == 200, within=PATIENCE_SECONDS)
         decoded: dict[str, Any] = json.loads(text)
         return decoded
 

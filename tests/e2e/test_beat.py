@@ -10,7 +10,7 @@ import httpx
 
 from celery_operator.kube.objects import POD, Manifest
 from tests.e2e import manifests
-from tests.e2e.space import Space, identities
+from tests.e2e.space import PATIENCE_SECONDS, READY_SECONDS, Space, identities
 from tests.e2e.until import until
 
 TASK = "celery_tasks.add"
@@ -39,7 +39,13 @@ def _claims(space: Space) -> int:
 
 def _file_run_count(space: Space) -> int:
     """The entry's count in beat's schedule file, as beat wrote it last."""
-    return int(space.kubectl("exec", "shop-beat-0", "--", "python", "-c", RUN_COUNT))
+    # What is copied while beat writes it cannot be read; the next copy can.
+    done = until(
+        lambda: space.kubectl.run("exec", "shop-beat-0", "--", "python", "-c", RUN_COUNT),
+        lambda found: found.returncode == 0,
+        within=PATIENCE_SECONDS,
+    )
+    return int(done.stdout)
 
 
 def _wait_for_another_beat(space: Space, former: dict[str, tuple[str, int]]) -> None:
@@ -49,7 +55,7 @@ def _wait_for_another_beat(space: Space, former: dict[str, tuple[str, int]]) -> 
         statuses = [one for pod in pods for one in pod["status"].get("containerStatuses") or []]
         return bool(statuses) and identities(pods) != former and all(one["ready"] for one in statuses)
 
-    until(lambda: space.pods("shop", "beat"), is_ready, within=60)
+    until(lambda: space.pods("shop", "beat"), is_ready, within=READY_SECONDS)
 
 
 @contextlib.contextmanager
@@ -69,7 +75,7 @@ def _most_beat_pods_at_once(space: Space) -> Iterator[list[int]]:
 
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()
-        until(lambda: most[-1], within=10)
+        until(lambda: most[-1], within=PATIENCE_SECONDS)
         yield most
 
 
@@ -83,8 +89,9 @@ def test_ticks_fire_once_and_the_schedule_survives_the_loss_of_its_pod(space: Sp
         )
     )
     space.wait_ready("shop")
+    space.wait_available("ledger")
     space.start_producer("shop", with_ledger=True).close()
-    until(lambda: _executions(space), lambda count: count >= 3, within=30)
+    until(lambda: _executions(space), lambda count: count >= 3, within=PATIENCE_SECONDS)
 
     with _most_beat_pods_at_once(space) as most:
         first = identities(space.pods("shop", "beat"))
@@ -100,10 +107,10 @@ def test_ticks_fire_once_and_the_schedule_survives_the_loss_of_its_pod(space: Sp
         assert most[-1] == 1, f"{most[-1]} beat pods existed at once"
 
     so_far = _executions(space)
-    until(lambda: _executions(space), lambda count: count >= so_far + 3, within=30)
+    until(lambda: _executions(space), lambda count: count >= so_far + 3, within=PATIENCE_SECONDS)
     space.edit("shop", beat=None)
-    until(lambda: space.objects(POD, BEAT_PODS), lambda pods: not pods, within=30)
-    report = until(space.ledger_report, lambda found: not found["open"] and not found["lost"], within=30)
+    until(lambda: space.objects(POD, BEAT_PODS), lambda pods: not pods, within=PATIENCE_SECONDS)
+    report = until(space.ledger_report, lambda found: not found["open"] and not found["lost"], within=PATIENCE_SECONDS)
     assert report["ranTwice"] == []
     # A tick that was dispatched twice would be two tasks for one claim; a claim without a task is a missed tick.
     assert so_far + 3 <= report["executions"][TASK] <= _claims(space)

@@ -26,7 +26,7 @@ def test_a_quick_run_measures_every_figure_and_writes_no_file(release: Release) 
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=480,
         check=False,
     )
     # Whether a figure is met is the full run's affair: a machine that is busy with tests proves nothing.

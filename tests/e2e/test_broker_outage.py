@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery_operator.kube.objects import POD, STATEFUL_SET
 from tests.e2e import manifests
-from tests.e2e.space import Space, identities
+from tests.e2e.space import READY_SECONDS, Space, identities
 from tests.e2e.until import until
 
 
@@ -20,18 +20,18 @@ def test_a_broker_outage_restarts_nothing_and_tasks_run_afterwards(space: Space)
     space.wait_condition("shop", "Paused", "True")
     space.api.merge_patch(space.ref(STATEFUL_SET, "shop-redis"), {"spec": {"replicas": 0}})
     space.delete(POD, "shop-redis-0", grace_seconds=0)
-    space.wait_condition("shop", "BrokerReachable", "False", within=40)
+    space.wait_condition("shop", "BrokerReachable", "False")
     for pod in space.pods("shop", "worker"):
-        until(lambda pod=pod: space.status_of(pod)["connected"], lambda found: found is False, within=90)  # type: ignore[misc]
+        until(lambda pod=pod: space.status_of(pod)["connected"], lambda found: found is False, within=READY_SECONDS)  # type: ignore[misc]
         assert space.probe(pod, "/livez")[0] == 200
         assert space.probe(pod, "/readyz")[0] == 200
     (beat,) = space.pods("shop", "beat")
     assert space.probe(beat, "/livez")[0] == 200
 
     space.edit("shop", paused=None)
-    space.wait_condition("shop", "BrokerReachable", "True", within=40)
+    space.wait_condition("shop", "BrokerReachable", "True", within=READY_SECONDS)
     for pod in space.pods("shop", "worker"):
-        until(lambda pod=pod: space.status_of(pod)["connected"], within=60)  # type: ignore[misc]
+        until(lambda pod=pod: space.status_of(pod)["connected"], within=READY_SECONDS)  # type: ignore[misc]
     assert producer.result(producer.submit("add", x=2, y=2)).value == 4
     producer.close()
     after = {component: identities(space.pods("shop", component)) for component in ("worker", "beat")}

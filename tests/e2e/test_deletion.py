@@ -31,7 +31,7 @@ KINDS = (
     STATEFUL_SET,
 )
 KUBERNETES_OWN = {"ConfigMap kube-root-ca.crt", "ServiceAccount default"}
-DELETION_SECONDS = 60.0
+DELETION_SECONDS = 180.0
 
 
 def everything(space: Space) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from celery_operator.kube.objects import DEPLOYMENT, STATEFUL_SET, Manifest
 from tests.e2e import manifests
 from tests.e2e.release import WORKER_IMAGE
-from tests.e2e.space import Space, identities
+from tests.e2e.space import READY_SECONDS, Space, identities
 from tests.e2e.until import until
 
 GROUP_A, GROUP_B = "shop-worker-a", "shop-worker-b"
@@ -16,7 +16,7 @@ GROUP_A, GROUP_B = "shop-worker-a", "shop-worker-b"
 def _wait_workers(space: Space, count: int) -> dict[str, tuple[str, int]]:
     """The identities of the worker pods when there are `count` of them and all is Ready."""
     space.wait_ready("shop")
-    until(lambda: len(space.pods("shop", "worker")), lambda found: found == count, within=30)
+    until(lambda: len(space.pods("shop", "worker")), lambda found: found == count, within=READY_SECONDS)
     return identities(space.pods("shop", "worker"))
 
 
@@ -69,12 +69,14 @@ def test_image_env_and_config_edits_roll_only_what_they_are_about(space: Space) 
         config=settings,
     )
     for kind, name in ((DEPLOYMENT, GROUP_A), (DEPLOYMENT, GROUP_B), (STATEFUL_SET, "shop-beat")):
-        template = space.wait(kind, name, _has_image(f"docker.io/{WORKER_IMAGE}"))["spec"]["template"]
+        # Beat is last: its turn comes when the workers of the new template are there.
+        found = space.wait(kind, name, _has_image(f"docker.io/{WORKER_IMAGE}"), within=READY_SECONDS)
+        template = found["spec"]["template"]
         assert {"name": "SHAPE", "value": "round"} in template["spec"]["containers"][0]["env"]
     _wait_workers(space, 2)
     third = _groups(space)
     assert not set(third.values()) & set(second.values())
-    until(lambda: identities(space.pods("shop", "beat")), lambda found: found and found != beat, within=30)
+    until(lambda: identities(space.pods("shop", "beat")), lambda found: found and found != beat, within=READY_SECONDS)
     assert identities(space.pods("shop", "redis")) == redis
     for pod in space.pods("shop", "worker"):
         effective = space.status_of(pod)["effective"]

@@ -13,7 +13,7 @@ from celery_operator.kube.objects import DEPLOYMENT, SERVICE
 from tests.cluster import provider
 from tests.e2e import manifests
 from tests.e2e.sharing import once
-from tests.e2e.space import READY_SECONDS, Space, identities
+from tests.e2e.space import PATIENCE_SECONDS, READY_SECONDS, Space, identities
 from tests.e2e.until import until
 
 ACCOUNT = "anna:s3cret"
@@ -45,10 +45,14 @@ def flower_image(kubeconfig: Path, run_folder: Path) -> str:
 
 
 def _ask(space: Space, path: str, *authorization: str) -> tuple[str, str]:
-    """Code and text that Flower's Service answers to a pod beside it: Service, DNS and port are part of the way."""
+    """Code and text that Flower's Service answers to a pod beside it: Service, DNS and port are part of the way.
+
+    A pod that is Ready is not yet known to every node's Service table: whoever finds nobody asks again.
+    """
     url = f"http://shop-flower.{space.name}:5555{path}"
-    answer = space.kubectl("exec", "deployment/shop-worker-default", "--", "python", "-c", ASK, url, *authorization)
-    code, _, text = answer.partition(" ")
+    words = ("exec", "deployment/shop-worker-default", "--", "python", "-c", ASK, url, *authorization)
+    done = until(lambda: space.kubectl.run(*words), lambda found: found.returncode == 0, within=PATIENCE_SECONDS)
+    code, _, text = done.stdout.partition(" ")
     return code, text
 
 
@@ -67,13 +71,15 @@ def test_flower_shows_the_workers_to_who_may_see_them_and_goes_without_a_trace(s
     basic = f"Basic {base64.b64encode(ACCOUNT.encode()).decode()}"
     node = f"default@{worker['metadata']['name']}"
     code, page = until(
-        lambda: _ask(space, "/workers?json=1", basic), lambda answer: answer[0] != "200" or node in answer[1], within=60
+        lambda: _ask(space, "/workers?json=1", basic),
+        lambda answer: answer[0] != "200" or node in answer[1],
+        within=PATIENCE_SECONDS,
     )
     assert (code, [one["hostname"] for one in json.loads(page)["data"]]) == ("200", [node])
 
     space.edit("shop", flower=None)
     for kind in (DEPLOYMENT, SERVICE):
         ref = space.ref(kind, "shop-flower")
-        until(lambda ref=ref: space.api.get(ref) is None, within=30)  # type: ignore[misc]
+        until(lambda ref=ref: space.api.get(ref) is None, within=PATIENCE_SECONDS)  # type: ignore[misc]
     space.wait_condition("shop", "FlowerAvailable", "Unknown", "NotConfigured")
     assert identities(space.pods("shop", "worker")) == identities([worker])

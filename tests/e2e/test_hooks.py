@@ -47,12 +47,14 @@ def test_pods_change_after_their_hook_has_succeeded_and_stay_while_it_fails(spac
     # A hook that works: nothing changes before it is done.
     space.edit("shop", image=SAME_IMAGE, hooks=_hooks(WAITS))
     space.wait_condition("shop", "Ready", "False", "BeforeRolloutRunning")
-    running = until(lambda: [job for job in space.objects(JOB) if (job.get("status") or {}).get("ready")], within=60)
+    running = until(
+        lambda: [job for job in space.objects(JOB) if (job.get("status") or {}).get("ready")], within=READY_SECONDS
+    )
     assert running[0]["spec"]["template"]["spec"]["containers"][0]["image"] == SAME_IMAGE
     assert identities(space.pods("shop", "worker")) == released
     _release(space)
     space.wait_ready("shop")
-    (pod,) = until(lambda: space.pods("shop", "worker"), lambda found: len(found) == 1, within=60)
+    (pod,) = until(lambda: space.pods("shop", "worker"), lambda found: len(found) == 1, within=READY_SECONDS)
     assert pod["spec"]["containers"][0]["image"] == SAME_IMAGE
     migrated = identities([pod])
     assert not migrated.keys() & released.keys()
@@ -65,6 +67,6 @@ def test_pods_change_after_their_hook_has_succeeded_and_stay_while_it_fails(spac
     assert space.probe(pod, "/readyz") == (200, "ok\n")
     space.edit("shop", hooks=_hooks("print('mended')"))
     space.wait_ready("shop")
-    (pod,) = until(lambda: space.pods("shop", "worker"), lambda found: len(found) == 1, within=60)
+    (pod,) = until(lambda: space.pods("shop", "worker"), lambda found: len(found) == 1, within=READY_SECONDS)
     assert not identities([pod]).keys() & migrated.keys()
     assert space.status_of(pod)["effective"]["result_expires"] == 1234

@@ -13,8 +13,8 @@ from tests.demo.producer import Producer
 from tests.e2e import manifests
 from tests.e2e.conftest import MakeSpace
 from tests.e2e.release import TAKE_OVER_SECONDS, USER, Release
-from tests.e2e.space import Space, identities
-from tests.e2e.test_deletion import everything
+from tests.e2e.space import READY_SECONDS, Space, identities
+from tests.e2e.test_deletion import DELETION_SECONDS, everything
 from tests.e2e.until import until
 
 BROKER = {"url": "redis://broker:6379/0"}
@@ -58,9 +58,9 @@ def test_both_pods_are_lost_in_the_middle_of_five_applies(space: Space, release:
     for name in names[3:]:
         space.apply(manifests.cluster(name, **spec))
     for name in names:
-        space.wait(DEPLOYMENT, f"{name}-worker-default", within=60)
+        space.wait(DEPLOYMENT, f"{name}-worker-default", within=READY_SECONDS)
         # As long as for the Deployment: a pass cut between the two waits for the next leader.
-        space.wait(STATEFUL_SET, f"{name}-beat", within=60)
+        space.wait(STATEFUL_SET, f"{name}-beat", within=READY_SECONDS)
         space.wait_condition(name, "SpecValid", "True")
     children = _owned(space)
     runtimes = {child.rpartition("-")[2] for child in children if child.startswith("ConfigMap")}
@@ -108,7 +108,7 @@ def test_uninstalled_workers_go_on_and_deleting_leaves_nothing(reinstalled: Rele
     producer.close()
     space.delete(CELERY_CLUSTER, "shop")
     left = {item for item in producers_own if "producer" in item}
-    until(lambda: everything(space), lambda found: found == left, within=60)
+    until(lambda: everything(space), lambda found: found == left, within=DELETION_SECONDS)
 
 
 def test_named_namespaces_are_served_with_roles_alone(reinstalled: Release, make_space: MakeSpace) -> None:

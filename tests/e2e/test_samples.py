@@ -25,7 +25,7 @@ from tests.demo.producer import Producer
 from tests.e2e import manifests
 from tests.e2e.api import Api
 from tests.e2e.release import Release
-from tests.e2e.space import Space
+from tests.e2e.space import PATIENCE_SECONDS, Space
 from tests.e2e.test_flower import flower_image  # noqa: F401 - a fixture
 from tests.e2e.until import until
 
@@ -33,7 +33,7 @@ AT_ONCE: Final = 4
 """Samples that are up at a time: some twenty pods, as many as start on two cores before somebody loses patience."""
 START_SECONDS: Final = 300.0
 """RabbitMQ starts, a hook runs, and pods of other samples want the same CPUs."""
-GONE_SECONDS: Final = 90.0
+GONE_SECONDS: Final = 180.0
 GPU_LABEL: Final = "accelerator"
 GPU_RESOURCE: Final = "nvidia.com/gpu"
 PERIODIC_TASK: Final = """
@@ -84,28 +84,33 @@ def _queues_of_rabbitmq(space: Space) -> None:
     (beat,) = space.pods("on-rabbitmq", "beat")
     assert space.status_of(beat)["claims"] == "amqp"
     (urgent,) = [pod for pod in space.pods("on-rabbitmq", "worker") if "-urgent-" in pod["metadata"]["name"]]
-    assert space.status_of(urgent)["consuming"] == ["high_priority"]
+    # What it consumes is counted once a second, and is nothing while it connects again.
+    until(
+        lambda: space.status_of(urgent)["consuming"], lambda names: names == ["high_priority"], within=PATIENCE_SECONDS
+    )
 
 
 def _redbeat_sends(space: Space) -> None:
     (beat,) = space.pods("redbeat", "beat")
-    until(lambda: space.status_of(beat), lambda found: found["dispatched"], within=60)
+    until(lambda: space.status_of(beat), lambda found: found["dispatched"], within=PATIENCE_SECONDS)
     command = 'redis-cli --no-auth-warning -a "$REDIS_PASSWORD" exists redbeat:mail-every-10-seconds'
     assert space.kubectl("exec", "statefulset/redbeat-redis", "--", "sh", "-c", command).strip() == "1"
 
 
 def _django_works(space: Space) -> None:
     space.wait(JOB, "sign-up", lambda job: (job.get("status") or {}).get("succeeded"), within=START_SECONDS)
-    assert "welcomed ada@example.com" in space.kubectl("logs", "job/sign-up")
+    # Of all tries: which one `job/sign-up` would show, nobody says.
+    logs = space.kubectl.run("logs", "--selector=job-name=sign-up", "--tail=-1").stdout
+    assert "welcomed ada@example.com" in logs
     words = ("exec", "deployment/django-worker-default", "--", "python", "-m", "django", "shell", "-v0", "-c")
     assert space.kubectl(*words, PERIODIC_TASK).split()[-1] == "customers.count_waiting"
     (beat,) = space.pods("django", "beat")
-    until(lambda: space.status_of(beat), lambda found: found["dispatched"], within=60)
+    until(lambda: space.status_of(beat), lambda found: found["dispatched"], within=PATIENCE_SECONDS)
 
 
 def _suspends(space: Space) -> None:
     space.edit("careful", suspend=True)
-    space.wait_condition("careful", "Suspended", "True", within=90)
+    space.wait_condition("careful", "Suspended", "True", within=START_SECONDS)
     assert not space.pods("careful", "worker")
     space.edit("careful", suspend=None)
     space.wait_ready("careful", within=START_SECONDS)
@@ -233,7 +238,7 @@ def test_a_sample_comes_up_does_its_work_and_goes(line: Line, release: Release, 
     space = line.take(sample)
     space.wait_ready(sample.cluster, within=START_SECONDS)
     space.wait_condition(sample.cluster, "BrokerReachable", "True")
-    space.wait_condition(sample.cluster, "NoWarnings", "True", within=60)
+    space.wait_condition(sample.cluster, "NoWarnings", "True")
     if sample.tasks:
         with _producer(space, sample.cluster) as producer:
             sent = [producer.submit(name, **arguments) for name, arguments in sample.tasks]

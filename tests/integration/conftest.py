@@ -17,6 +17,7 @@ from tests.integration.operator_process import OperatorProcess
 from tests.integration.servers import wait_until
 
 CRD = Path(__file__).parents[2] / "crds" / "celery-operator.dev_celeryclusters.yaml"
+REQUEST_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +35,15 @@ def kubeconfig() -> Path:
         # `kubectl wait` and `kubectl get` fail on a CRD that has no status yet.
         return kubectl.run("get", "crd/celeryclusters.celery-operator.dev", "-o", established).stdout == "True"
 
-    wait_until(served, timeout=30.0, interval=0.2, what="the CRD is established")
+    wait_until(served, timeout=90.0, interval=0.2, what="the CRD is established")
     return path
 
 
 @pytest.fixture
-async def api(kubeconfig: Path) -> AsyncIterator[KubeClient]:
-    """A client with all rights."""
-    async with await KubeClient.connect(kubeconfig=kubeconfig) as client:
+async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubeClient]:
+    """A client with all rights that waits for a machine that stands still: only the operator must not write late."""
+    monkeypatch.setattr("celery_operator.kube.client.WRITE_TIMEOUT", REQUEST_SECONDS)
+    async with await KubeClient.connect(kubeconfig=kubeconfig, timeout=REQUEST_SECONDS) as client:
         yield client
 
 

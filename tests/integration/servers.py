@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,12 @@ _RABBITMQ_PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The program behind Debian's wrapper: the wrapper in /usr/sbin changes to the user ``rabbitmq`` when run by root."""
 
 
+_PORTS = range(12000, 30000)
+"""Below Kubernetes' node ports (30000) and those of outgoing connections (`net.ipv4.ip_local_port_range`, 32768)."""
+_given: deque[int] = deque(maxlen=1000)
+"""Ports that may not be bound yet."""
+
+
 class ServerError(RuntimeError):
     """A server could not be started, or did not become ready; the text ends with its log's last lines."""
 
@@ -39,22 +46,31 @@ class ServerError(RuntimeError):
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that was free a moment ago, and that no outgoing connection can get meanwhile.
 
-    The kernel takes those from 32768 on (`net.ipv4.ip_local_port_range`), and Kubernetes its node ports from 30000 on.
+    Nor does another test get it until it is bound: of processes of pytest-xdist, each has ports of its own.
     """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ours = _PORTS[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
     while True:
-        port = random.SystemRandom().randrange(12000, 30000)
+        port = random.SystemRandom().choice(ours)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.append(port)
+                return port
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float, what: str, interval: float = 0.02) -> None:
-    """Return as soon as ``condition()`` is true; raise TimeoutError naming ``what`` after ``timeout`` seconds."""
+    """Return as soon as ``condition()`` is true; raise TimeoutError naming ``what`` after ``timeout`` seconds.
+
+    The last look is after that: a machine that stood still in between has cost nothing but time.
+    """
     deadline = time.monotonic() + timeout
+    last = False
     while not condition():
-        if time.monotonic() > deadline:
+        if last:
             raise TimeoutError(f"{what}: still not so after {timeout:g} s")
         time.sleep(interval)
+        last = time.monotonic() > deadline
 
 
 class Process:
@@ -142,7 +158,7 @@ class Process:
         """SIGKILL to the whole process group, at once."""
         if self._process is not None and self.running:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)
         self._close_output()
 
     def log_tail(self, lines: int = 30) -> str:
@@ -193,7 +209,7 @@ class RedisServer(Process):
         if self.password:
             command += ["--requirepass", self.password]
         self.launch(command)
-        self.wait_ready(self._answers, timeout=15.0)
+        self.wait_ready(self._answers, timeout=60.0)
         return self
 
     def client(self, database: int = 0) -> redis.Redis:
@@ -258,7 +274,7 @@ class RabbitServer(Process):
             cwd=self.folder,
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
 
     def start(self) -> Self:
@@ -270,12 +286,12 @@ class RabbitServer(Process):
         self._write_configuration()
         if not self._epmd.running:
             self._epmd.launch([epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
-            self._epmd.wait_ready(lambda: _listens(self._epmd_port), timeout=10.0)
+            self._epmd.wait_ready(lambda: _listens(self._epmd_port), timeout=60.0)
         self.launch([str(_RABBITMQ_PROGRAM)], env=self._environment())
-        self.wait_ready(self._answers, timeout=60.0)
+        self.wait_ready(self._answers, timeout=120.0)
         return self
 
-    def stop(self, *, timeout: float = 30.0) -> None:
+    def stop(self, *, timeout: float = 60.0) -> None:
         """Stop the node, then its epmd."""
         super().stop(timeout=timeout)
         self._epmd.stop()

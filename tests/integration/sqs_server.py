@@ -28,6 +28,14 @@ def python_of(lock: str) -> Path:
     return celery_venv(REQUIREMENTS / f"{lock}.txt") / "bin" / "python"
 
 
+_LIST_QUEUES = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Target": "AmazonSQS.ListQueues",
+    "Authorization": f"AWS4-HMAC-SHA256 Credential=anybody/20200101/{REGION}/sqs/aws4_request, "
+    "SignedHeaders=host, Signature=0",
+}
+"""The first request of a service makes moto import it, which may take longer than the operator waits for an answer."""
+
 _NEW_ACCOUNTS = """
 import boto3, json, sys
 iam = boto3.client("iam", region_name="us-east-1", endpoint_url=sys.argv[1])
@@ -62,12 +70,12 @@ class SqsServer(Process):
         return f"sqs://{account}127.0.0.1:{self.port}"
 
     def start(self) -> Self:
-        """Start it and return when it answers, about 2 s; ServerError otherwise."""
+        """Start it and return when it answers for SQS, about 2 s; ServerError otherwise."""
         self.launch(
             [str(python_of("sqs-celery-5.7")), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
         )
-        self.wait_ready(self._answers, timeout=60.0)
+        self.wait_ready(self._answers, timeout=120.0)
         return self
 
     def new_accounts(self, rights: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, str]]:
@@ -79,7 +87,7 @@ class SqsServer(Process):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=120,
         )
         return {name: (identity, secret) for name, (identity, secret) in json.loads(made.stdout).items()}
 
@@ -87,12 +95,13 @@ class SqsServer(Process):
         """From now on refuse requests of unknown accounts, and those that an account has no right to."""
         plain = {"Content-Type": "text/plain"}
         request = urllib.request.Request(f"{self.endpoint}/moto-api/reset-auth", data=b"0", headers=plain)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             response.read()
 
     def _answers(self) -> bool:
+        request = urllib.request.Request(f"{self.endpoint}/", data=b"{}", headers=_LIST_QUEUES)
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=5):
+            with urllib.request.urlopen(request, timeout=60):
                 return True
         except urllib.error.HTTPError:
             return True

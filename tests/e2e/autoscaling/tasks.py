@@ -10,8 +10,8 @@ from tests.e2e.delivery.bench import Bench
 from tests.e2e.delivery.verdict import Verdict
 from tests.e2e.until import until
 
-_TIMEOUT_SECONDS: Final = 20.0
-_START_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
 
 
 def submit(row: Bench, kind: str, options: list[dict[str, Any]], *, seconds: float) -> list[str]:

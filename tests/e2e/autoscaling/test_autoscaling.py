@@ -2,46 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 import pytest
 
 from celery_operator.kube.objects import Manifest
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.e2e import manifests
-from tests.e2e.autoscaling.group import DEPLOYMENT_NAME, LEAVE_SECONDS, autoscaling, draining, fleet, replicas, steps
+from tests.e2e.autoscaling.group import (
+    DEPLOYMENT_NAME,
+    GROW_SECONDS,
+    LEAVE_SECONDS,
+    autoscaling,
+    draining,
+    fleet,
+    replicas,
+    steps,
+)
+from tests.e2e.autoscaling.tasks import submit
 from tests.e2e.conftest import MakeSpace
 from tests.e2e.delivery.bench import bench
 from tests.e2e.delivery.load import Load
 from tests.e2e.release import WORKER_IMAGE, Release
-from tests.e2e.space import Space
+from tests.e2e.space import PATIENCE_SECONDS, READY_SECONDS, Space
 from tests.e2e.until import until
+
+FOR_THREE_PODS: Final = 5
+"""Waiting tasks, at two a pod."""
+SHORTEST_PERIOD: Final = 0.9
+"""Seconds between two readings of a broker while a group is at zero: one, less its jitter."""
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_from_zero_to_the_wanted_number_and_back(broker: str, release: Release, make_space: MakeSpace) -> None:
-    load = Load(short=24, short_seconds=(2.0, 2.0))
+    load = Load(short=19, short_seconds=(2.0, 2.0))
     with bench(make_space(), broker, "AtLeastOnce", fleet(least=0, most=3), WORKER_IMAGE) as row:
         assert replicas(row.space) == 0
+        begun = time.monotonic()
+        submit(row, "first", [{}] * FOR_THREE_PODS, seconds=2.0)
+        took = time.monotonic() - begun
         row.send_all(load)
-        until(lambda: replicas(row.space), lambda found: found == 3, within=15)
+        until(lambda: replicas(row.space), lambda found: found == 3, within=GROW_SECONDS)
         row.wait_over(load, within=120, silence=60)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
         verdict = row.verdict()
         assert (verdict.sent, verdict.lost, verdict.cut, verdict.second_runs) == (24, (), (), 0)
         up = [step for step in steps(row.space) if step[1] > step[0]]
-        assert len(up) <= 2, f"the tasks were sent within a second or two: {up}"
+        # Each reading while too few tasks were there for all pods may ask for some, and the first one after for all.
+        assert len(up) <= 2 + int(took / SHORTEST_PERIOD), f"within {took:.1f} s all that it takes was there: {up}"
         _explained(row.space)
-        cluster = row.space.wait_condition("shop", "AutoscalingActive", "True")
-        assert cluster["reason"] == "Scaling"
+        row.space.wait_condition("shop", "AutoscalingActive", "True", "Scaling")
 
 
 def _explained(space: Space) -> None:
-    """Events say what was decided, and from what."""
-    events = [event for event in space.events("shop") if event["reason"] in ("ScaledUp", "ScaledDown")]
-    notes = [event["note"] for event in events]
-    assert any(note.startswith("from 0 to ") and "due" in note for note in notes), notes
-    assert any(" to 0 workers" in note for note in notes), notes
+    """Events say what was decided, and from what; each is written after the number that it is about."""
+
+    def notes() -> list[str]:
+        return [event["note"] for event in space.events("shop") if event["reason"] in ("ScaledUp", "ScaledDown")]
+
+    def both(found: list[str]) -> bool:
+        grew = any(note.startswith("from 0 to ") and "due" in note for note in found)
+        return grew and any(" to 0 workers" in note for note in found)
+
+    until(notes, both, within=PATIENCE_SECONDS)
 
 
 def test_busy_pods_outlive_a_scale_in(release: Release, make_space: MakeSpace) -> None:
@@ -49,11 +73,11 @@ def test_busy_pods_outlive_a_scale_in(release: Release, make_space: MakeSpace) -
     load = Load(short=16, short_seconds=(1.0, 1.0), long=2, long_seconds=(50.0, 50.0), seed=3)
     with bench(make_space(), "redis", "AtMostOnce", fleet(least=0, most=4), WORKER_IMAGE) as row:
         row.send_all(load)
-        until(row.started, lambda found: len(found) == 18, within=90, every=0.3)
-        until(lambda: replicas(row.space), lambda found: 0 < found < 4, within=LEAVE_SECONDS)
-        long_runs = [start for start in row.started() if start.task_id.startswith("long")]
+        until(row.started, lambda found: len(found) == 18, within=READY_SECONDS, every=0.3)
+        until(lambda: replicas(row.space), lambda found: found < 4, within=LEAVE_SECONDS)
+        # The pods first: where a task still runs after they were looked at, its pod was not to go.
         alive = {pod["metadata"]["name"] for pod in row.workers.pods()}
-        assert {start.host for start in long_runs} <= alive
+        assert {start.host for start in row.running()} <= alive
         row.wait_over(load, within=120, silence=60)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
         verdict = row.verdict()
@@ -70,9 +94,9 @@ def test_an_operator_that_dies_in_a_scale_in_leaves_nobody_drained(release: Rele
             release.delete_pod(pod["metadata"]["name"])
         # No operator is there to tell them: what they were told runs out by itself.
         row.send_all(Load(short=4, short_seconds=(1.0, 1.0)))
-        until(row.started, lambda found: len(found) == 4, within=60, every=0.3)
+        until(row.started, lambda found: len(found) == 4, within=READY_SECONDS, every=0.3)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS + 60)
-        assert row.verdict().lost == ()
+        until(lambda: row.verdict().lost, lambda lost: not lost, within=PATIENCE_SECONDS, every=0.5)
 
 
 def _queues(space: Space) -> list[str]:
@@ -88,7 +112,7 @@ def test_handing_a_group_over_changes_no_number(space: Space) -> None:
     _settled(space)
     assert replicas(space) == 2
     space.kubectl("scale", f"deployment/{DEPLOYMENT_NAME}", "--replicas=3")
-    space.wait_condition("shop", "WorkersAvailable", "True", within=90)
+    space.wait_condition("shop", "WorkersAvailable", "True", within=READY_SECONDS)
     _settled(space)
     assert replicas(space) == 3
     space.apply(_cluster(autoscaling=autoscaling(least=1, most=5, scaleDown={"stabilizationWindow": "5m"})))
@@ -96,8 +120,10 @@ def test_handing_a_group_over_changes_no_number(space: Space) -> None:
     space.wait_condition("shop", "AutoscalingActive", "True")
     assert replicas(space) == 3
     space.apply(_cluster(replicas=1))
-    until(lambda: replicas(space), lambda found: found == 1, within=10)
-    assert {step[1] for step in steps(space)} == {2, 3, 1}
+    until(lambda: replicas(space), lambda found: found == 1, within=PATIENCE_SECONDS)
+    # The Deployment's controller tells of a number when it has acted on it.
+    found = until(lambda: {step[1] for step in steps(space)}, lambda found: 1 in found, within=PATIENCE_SECONDS)
+    assert found == {2, 3, 1}
 
 
 def _settled(space: Space) -> None:

@@ -62,8 +62,8 @@ def test_a_rollout_in_the_middle_of_a_scale_in(release: Release, make_space: Mak
         ids = _begin_scale_in(row, pods=4, least=1, seconds=40.0)
         old = {pod["metadata"]["name"] for pod in row.workers.pods()}
         row.workers.update(next_image)
-        until(lambda: {pod["metadata"]["name"] for pod in row.workers.pods()} - old, within=60)
-        until(row.workers.has_rolled, within=150, every=0.3)
+        until(lambda: {pod["metadata"]["name"] for pod in row.workers.pods()} - old, within=180)
+        until(row.workers.has_rolled, within=300, every=0.3)
         until(lambda: replicas(row.space), lambda found: found == 1, within=LEAVE_SECONDS + 20)
         until(lambda: len(row.workers.pods_with_leaving()), lambda found: found == 1, within=LEAVE_SECONDS)
         (pod,) = row.workers.pods()
@@ -71,8 +71,8 @@ def test_a_rollout_in_the_middle_of_a_scale_in(release: Release, make_space: Mak
         assert draining(row.space) == []
         assert row.space.status_of(pod)["drain"]["draining"] is False
         ids += submit(row, "after", [{}, {}], seconds=1.0)
-        until(row.started, lambda found: len(found) == len(ids), within=20, every=0.3)
-        row.wait_over(Load(short=1), within=30, silence=30)
+        until(row.started, lambda found: len(found) == len(ids), within=120, every=0.3)
+        row.wait_over(Load(short=1), within=120, silence=30)
         assert_clean(row.verdict(), len(ids))
 
 
@@ -83,7 +83,7 @@ def test_long_tasks_with_a_short_window(release: Release, make_space: MakeSpace)
         assert len(ids) == 2, "both pods are needed for more"
         resize(row.space, least=0, most=2)
         (drained,) = until(lambda: draining(row.space), lambda found: len(found) == 1, within=LEAVE_SECONDS)
-        until(lambda: not row.running_on(drained), within=LONG_SECONDS, every=0.5)
-        row.wait_over(Load(long=2, long_seconds=(LONG_SECONDS, LONG_SECONDS)), within=60, silence=30)
+        until(lambda: not row.running_on(drained), within=LONG_SECONDS + 60, every=0.5)
+        row.wait_over(Load(long=2, long_seconds=(LONG_SECONDS, LONG_SECONDS)), within=180, silence=30)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
         assert_clean(row.verdict(), 2)

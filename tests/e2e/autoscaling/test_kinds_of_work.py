@@ -9,7 +9,16 @@ import pytest
 
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.e2e import manifests
-from tests.e2e.autoscaling.group import DEPLOYMENT_NAME, LEAVE_SECONDS, autoscaling, fleet, highest, replicas, resize
+from tests.e2e.autoscaling.group import (
+    DEPLOYMENT_NAME,
+    GROW_SECONDS,
+    LEAVE_SECONDS,
+    autoscaling,
+    fleet,
+    highest,
+    replicas,
+    resize,
+)
 from tests.e2e.autoscaling.tasks import assert_clean, submit
 from tests.e2e.conftest import MakeSpace
 from tests.e2e.delivery.bench import bench
@@ -19,7 +28,6 @@ from tests.e2e.release import WORKER_IMAGE, Release
 from tests.e2e.space import Space
 from tests.e2e.until import until
 
-GROW_SECONDS: Final = 15.0
 ETA_SECONDS: Final = 90.0
 LATE_SECONDS: Final = 10.0
 """How late a task with an ETA may start when its group had no pod."""
@@ -49,7 +57,7 @@ def test_two_groups_share_a_queue(release: Release, make_space: MakeSpace) -> No
         submit(row, "shared", [{}] * 6, seconds=8.0)
         both = (DEPLOYMENT_NAME, second)
         until(lambda: [replicas(row.space, one) for one in both], lambda found: found == [1, 2], within=GROW_SECONDS)
-        row.wait_over(Load(short=6, short_seconds=(8.0, 8.0)), within=60, silence=60)
+        row.wait_over(Load(short=6, short_seconds=(8.0, 8.0)), within=120, silence=60)
         until(lambda: [replicas(row.space, one) for one in both], lambda found: found == [0, 1], within=LEAVE_SECONDS)
         assert [highest(row.space, one) for one in both] == [1, 2]
         assert_clean(row.verdict(), 6)
@@ -75,7 +83,7 @@ def _grows_by_the_sum(space: Space, queues: list[str], options: list[dict[str, A
         row.space.wait_ready("shop")
         submit(row, "one", options, seconds=4.0)
         until(lambda: replicas(row.space), lambda found: found == wanted, within=GROW_SECONDS)
-        row.wait_over(Load(short=len(options), short_seconds=(4.0, 4.0)), within=90, silence=60)
+        row.wait_over(Load(short=len(options), short_seconds=(4.0, 4.0)), within=180, silence=60)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
         assert highest(row.space) == wanted
         assert_clean(row.verdict(), len(options))
@@ -95,7 +103,7 @@ def test_eta_only_goes_to_zero_and_wakes_in_time(release: Release, make_space: M
         starts = [start.at for start in row.started()]
         assert min(starts) >= due
         assert max(starts) <= sent_by + LATE_SECONDS, f"{max(starts) - sent_by:.1f} s late"
-        row.wait_over(Load(short=4), within=30, silence=30)
+        row.wait_over(Load(short=4), within=120, silence=30)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
         assert_clean(row.verdict(), len(ids))
 
@@ -113,7 +121,7 @@ def test_quorum_queues(release: Release, make_space: MakeSpace) -> None:
         row.space.kubectl("exec", "deployment/producer", "--", "python", "-c", code)
         assert row.broker.queue_type("orders") == "quorum"
         until(lambda: replicas(row.space), lambda found: found == 3, within=GROW_SECONDS)
-        until(lambda: row.verdict().lost, lambda lost: not lost, within=60, every=0.5)
+        until(lambda: row.verdict().lost, lambda lost: not lost, within=180, every=0.5)
         until(lambda: replicas(row.space), lambda found: found == 0, within=LEAVE_SECONDS)
         assert_clean(row.verdict(), 12)
 

@@ -19,7 +19,10 @@ from tests.e2e.space import Space, identities
 
 _LOOK_EVERY_SECONDS: Final = 1.0
 _SETTLED_SECONDS: Final = 3.0
-"""Longer than a message is on its way from one task to the next without being in a queue."""
+"""After a last event that left nothing to do."""
+_ON_ITS_WAY_SECONDS: Final = 20.0
+"""Longer than a message is on its way from one task to the next without being in a queue, or than a broker takes to
+count it, on a machine that stalls."""
 _DEAD_AFTER_SECONDS: Final = 15.0
 """An execution that is open for this much longer than the longest task was cut off."""
 
@@ -63,14 +66,13 @@ class Bench:
         """The executions so far."""
         return [event for event in self.ledger.events() if event.kind == "start"]
 
+    def running(self) -> list[Event]:
+        """Executions that have begun and not ended."""
+        return [start for history in histories(self.ledger.events()).values() for start in history.open()]
+
     def running_on(self, pod: str) -> list[Event]:
-        """Executions that have begun in a pod and not ended."""
-        return [
-            start
-            for history in histories(self.ledger.events()).values()
-            for start in history.open()
-            if start.host == pod
-        ]
+        """Those of a pod."""
+        return [start for start in self.running() if start.host == pod]
 
     def remember_pods(self) -> None:
         """Take note of the pods, for `restarts`."""
@@ -94,7 +96,8 @@ class Bench:
             events = self.ledger.events()
             if not self._is_running(events, load):
                 quiet = time.time() - max(events[-1].at, self.cut_at or self.begun)
-                if quiet > silence or (quiet > _SETTLED_SECONDS and self.broker.remaining() == 0):
+                settled = _ON_ITS_WAY_SECONDS if self.verdict().lost else _SETTLED_SECONDS
+                if quiet > silence or (quiet > settled and self.broker.remaining() == 0):
                     return
             time.sleep(_LOOK_EVERY_SECONDS)
 

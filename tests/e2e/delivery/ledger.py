@@ -14,7 +14,7 @@ from tests.e2e.delivery.forward import forwarded
 
 STREAM = "ledger:events"
 """The key that `celery_tasks.ledger` writes to."""
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

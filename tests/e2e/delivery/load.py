@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-_TIMEOUT_SECONDS: Final = 20.0
+_TIMEOUT_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 5
 """Of one request that the way to the producer refused (a 503, a broken connection) before it gives up."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest
+from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.e2e import manifests
 from tests.e2e.delivery.brokers import SECRET_NAME
 from tests.e2e.release import WORKER_IMAGE
@@ -134,6 +135,10 @@ class OperatedWorkers(Workers):
         """What the /status of each pod says that answers."""
         answers = [self.space.probe(pod, "/status") for pod in self.pods_with_leaving()]
         return [json.loads(text) for code, text in answers if code == 200]
+
+    def warnings(self) -> str:
+        """What the linter says in the CeleryCluster's status."""
+        return "\n".join(self.space.get(CELERY_CLUSTER, "shop").get("status", {}).get("warnings") or [])
 
     def _group(self, replicas: int) -> dict[str, Any]:
         fleet = self.fleet

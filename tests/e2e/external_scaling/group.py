@@ -9,7 +9,7 @@ from celery_operator.desired.metadata import GROUP_LABEL
 from celery_operator.kube.objects import POD, Kind, Manifest, ObjectRef, register
 from tests.e2e import manifests
 from tests.e2e.autoscaling.group import replicas, steps
-from tests.e2e.space import Space, condition
+from tests.e2e.space import PATIENCE_SECONDS, Space, condition
 from tests.e2e.until import until
 
 HPA: Final = register(
@@ -99,4 +99,4 @@ def wait_gone(space: Space, kind: Kind, name: str) -> None:
     """Delete a scaler and wait until it is gone, so that only one is there at a time."""
     ref = ObjectRef(kind=kind, namespace=space.name, name=name)
     space.api.delete(ref)
-    until(lambda: space.api.get(ref) is None, within=30)
+    until(lambda: space.api.get(ref) is None, within=PATIENCE_SECONDS)

@@ -25,7 +25,8 @@ from tests.e2e.external_scaling.group import (
 )
 from tests.e2e.external_scaling.writes import AuditLog
 from tests.e2e.release import USER
-from tests.e2e.space import Space, identities
+from tests.e2e.space import PATIENCE_SECONDS, Space, identities
+from tests.e2e.until import until
 
 pytestmark = pytest.mark.verify
 
@@ -79,8 +80,9 @@ def test_to_an_hpa_to_autoscaling_and_back(metrics_server: None, space: Space, a
     group.hand_to(replicas=4)
     # Nothing that names a number is one pod: the one handover that asks for another number.
     space.apply(cluster())
-    wait_number(space, 1, within=10)
-    assert numbers(space) == [0, 3, 4, 1]
+    wait_number(space, 1, within=PATIENCE_SECONDS)
+    # The Deployment's controller tells of a number when it has acted on it.
+    until(lambda: numbers(space), lambda found: found == [0, 3, 4, 1], within=PATIENCE_SECONDS)
 
 
 def test_to_keda_and_back(keda: None, space: Space, audit_log: AuditLog) -> None:

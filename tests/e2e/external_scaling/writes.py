@@ -35,7 +35,10 @@ class AuditLog:
 
     def _events(self) -> Iterator[dict[str, Any]]:
         with self.path.open("rb") as lines:
-            lines.seek(self._start)
+            # From the first whole line on: one may have been half written when this object was made.
+            lines.seek(max(0, self._start - 1))
+            if self._start:
+                lines.readline()
             for line in lines:
                 if not line.endswith(b"\n"):
                     return  # it is being written

@@ -28,7 +28,7 @@ class CeleryProgram:
     def publish(self, *orders: Mapping[str, Any]) -> None:
         """Send tasks and return when all are in the broker."""
         command = [str(python_of(self.version)), str(_APPLICATIONS / "orders.py")]
-        subprocess.run(command, input=json.dumps(orders).encode(), env=self._environment(), check=True, timeout=60)
+        subprocess.run(command, input=json.dumps(orders).encode(), env=self._environment(), check=True, timeout=300)
 
     def worker(self, folder: Path, *, name: str = "worker", queues: str = "celery", slots: int = 2) -> Process:
         """Start a worker of that nodename's first part; whoever asks stops it."""

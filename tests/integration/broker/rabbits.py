@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Vhost:
         self.name = name or uuid4().hex[:8]
         self.url = server.url(self.name)
         self._quoted = quote(self.name, safe="")
-        self._api = httpx.Client(base_url=server.management_url(), trust_env=False, timeout=10.0)
+        self._api = httpx.Client(base_url=server.management_url(), trust_env=False, timeout=60.0)
         self._put(f"/api/vhosts/{self._quoted}", {})
         self._put(
             f"/api/permissions/{self._quoted}/{server.username}", {"configure": ".*", "write": ".*", "read": ".*"}
@@ -64,6 +65,22 @@ class Vhost:
         found: list[dict[str, object]] = answer.json()
         return found
 
+    def set_policy(self, definition: dict[str, object]) -> bool:
+        """Set it for all queues here; False where this RabbitMQ is too old to know what is in it."""
+        path = f"/api/policies/{self._quoted}/test"
+        answer = self._api.put(path, json={"pattern": ".*", "apply-to": "queues", "definition": definition})
+        if answer.status_code == 400:
+            return False
+        answer.raise_for_status()
+        return True
+
+    def bindings(self) -> list[dict[str, object]]:
+        """The bindings that the management API lists here."""
+        answer = self._api.get(f"/api/bindings/{self._quoted}")
+        answer.raise_for_status()
+        found: list[dict[str, object]] = answer.json()
+        return found
+
     def _put(self, path: str, document: dict[str, str]) -> None:
         self._api.put(path, json=document).raise_for_status()
 
@@ -74,19 +91,23 @@ def channel_of(connection: kombu.Connection) -> Any:
 
 
 async def eventually(what: Callable[[], Awaitable[bool]], *, timeout: float, period: float = 0.1) -> None:
-    """Wait until ``what`` is true; TimeoutError otherwise."""
-    async with asyncio.timeout(timeout):
-        while not await what():
-            await asyncio.sleep(period)
+    """Wait until ``what`` is true; TimeoutError otherwise. The last look is after the time."""
+    deadline = time.monotonic() + timeout
+    last = False
+    while not await what():
+        if last:
+            raise TimeoutError(f"still not so after {timeout:g} s")
+        await asyncio.sleep(period)
+        last = time.monotonic() > deadline
 
 
 async def nothing_left_behind() -> None:
-    """Wait until no task but the test's own is left; TimeoutError after 5 s."""
+    """Wait until no task but the test's own is left; TimeoutError after 30 s."""
 
     async def alone() -> bool:
         return asyncio.all_tasks() == {asyncio.current_task()}
 
-    await eventually(alone, timeout=5.0)
+    await eventually(alone, timeout=30.0)
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from tests.cluster.packages import SERVERS, install_missing
 from tests.integration.servers import Process, ServerError, free_port
 
 
@@ -20,6 +21,7 @@ class RedisProgram(Process):
 
     def start(self) -> None:
         """Start it and return when it listens."""
+        install_missing(SERVERS)
         program = shutil.which("redis-server")
         if program is None:
             raise ServerError("redis-server is missing")
@@ -27,7 +29,7 @@ class RedisProgram(Process):
         file = self.folder / "redis.conf"
         file.write_text(f"port {self.port}\nbind 127.0.0.1\nsave ''\ndir {self.folder}\n{self._configuration}")
         self.launch([program, str(file), *self._arguments])
-        self.wait_ready(self._listens, timeout=10)
+        self.wait_ready(self._listens, timeout=60)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

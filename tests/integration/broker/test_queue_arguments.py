@@ -23,6 +23,8 @@ from tests.integration.broker.rabbits import PASSWORD, Vhost, channel_of, nothin
 from tests.integration.servers import RabbitServer
 from tests.unit.desired.clusters import cluster
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 Json = dict[str, Any]
 PASSWORD_IN_URL = quote(PASSWORD, safe="")
 DEAD: Json = {"exchange": "dead", "routingKey": "orders"}
@@ -283,6 +285,7 @@ async def test_the_management_api_tells_of_all_that_differs(rabbit: RabbitServer
         assert fewer.unknown == ()
 
 
+@pytest.mark.usefixtures("limits")
 async def test_a_broker_that_stops_answering_leaves_the_rest_unknown(rabbit: RabbitServer, vhost: Vhost) -> None:
     rabbit.signal(signal.SIGSTOP)
     try:
@@ -323,6 +326,7 @@ async def silent_after(port: int, limit: int, *, hangs: bool) -> AsyncIterator[i
         ended.set()
 
 
+@pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize(
     ("hangs", "said"), [(False, "the broker does not answer"), (True, "no answer within 4 s")], ids=["ends", "hangs"]
 )

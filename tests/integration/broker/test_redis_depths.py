@@ -22,6 +22,8 @@ from tests.integration.broker.redis_program import RedisProgram
 from tests.integration.servers import RedisServer, free_port
 from tests.integration.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 VERSIONS = ("celery-5.3", "celery-5.4", "celery-5.5", "celery-5.6", "celery-5.7")
 NAMING: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -50,9 +52,12 @@ def empty(server: RedisServer) -> RedisServer:
 
 @contextlib.asynccontextmanager
 async def reader(
-    url: str, options: Mapping[str, Any] | None = None, clock: Callable[[], float] = time.monotonic
+    url: str,
+    options: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
 ) -> AsyncIterator[RedisReader]:
-    opened = RedisReader(BrokerAddress(url=url, options=json.dumps(options or {})), clock=clock)
+    opened = RedisReader(BrokerAddress(url=url, options=json.dumps(options or {})), clock=clock, now=now)
     try:
         yield opened
     finally:
@@ -163,25 +168,28 @@ async def test_a_small_message_at_the_end_does_not_fetch_all_the_large_ones(empt
 
 
 async def test_the_part_that_is_due_is_told_of_a_list_that_is_looked_at_whole(empty: RedisServer) -> None:
-    soon = {"queue": "reports", "countdown": 60, "count": 40}
-    CeleryProgram(broker=empty.url()).publish(soon, {"queue": "reports", "count": 25}, {"queue": "mail", "count": 2})
+    later = {"queue": "reports", "countdown": 3600, "count": 40}
+    began = time.time()
+    CeleryProgram(broker=empty.url()).publish(later, {"queue": "reports", "count": 25}, {"queue": "mail", "count": 2})
+    ended = time.time()
     depths = await read(empty.url(), "reports", "mail")
     assert (depths["reports"].ready, depths["reports"].future_eta) == (65, 40)
-    assert depths["reports"].next_eta == pytest.approx(time.time() + 60, abs=10)
+    assert depths["reports"].next_eta is not None
+    assert began + 3600 <= depths["reports"].next_eta <= ended + 3600
     assert (depths["mail"].ready, depths["mail"].future_eta, depths["mail"].next_eta) == (2, 0, None)
 
 
 async def test_an_eta_that_comes_makes_its_message_due(empty: RedisServer) -> None:
-    CeleryProgram(broker=empty.url()).publish({"queue": "reports", "countdown": 2.5})
-    async with reader(empty.url()) as opened:
-
-        async def depth() -> Depth:
-            return (await opened.read(["reports"], unacked=False))["reports"]
-
-        first = await depth()
+    """By nothing but the time of day: the queue has the same length, and was looked at a moment ago."""
+    CeleryProgram(broker=empty.url()).publish({"queue": "reports", "countdown": 3600})
+    now = time.time()
+    async with reader(empty.url(), clock=lambda: 0.0, now=lambda: now) as opened:
+        first = (await opened.read(["reports"], unacked=False))["reports"]
         assert (first.ready, first.future_eta) == (1, 1)
-        last = await eventually(depth, lambda depth: depth.future_eta == 0, within=4)
-        assert (last.ready, last.next_eta) == (1, None)
+        assert first.next_eta is not None
+        now = first.next_eta
+        last = (await opened.read(["reports"], unacked=False))["reports"]
+        assert (last.ready, last.future_eta, last.next_eta) == (1, 0, None)
 
 
 def calls(server: RedisServer, command: str) -> int:
@@ -225,7 +233,8 @@ async def test_large_messages_are_not_all_fetched(empty: RedisServer) -> None:
     assert sent() - before < 8_000_000
 
 
-async def test_ten_thousand_messages_are_looked_at_in_ten_milliseconds(empty: RedisServer) -> None:
+async def test_ten_thousand_messages_are_looked_at_in_fifty_milliseconds(empty: RedisServer) -> None:
+    """All of them would take four times as long; what it takes on an idle machine is a tenth."""
     eta = (datetime.now(UTC) + timedelta(days=365)).isoformat()
     CeleryProgram(broker=empty.url()).publish({"queue": "reports", "eta": eta, "count": 10_000})
     took = []
@@ -236,10 +245,11 @@ async def test_ten_thousand_messages_are_looked_at_in_ten_milliseconds(empty: Re
             depth = (await opened.read(["reports"], unacked=False))["reports"]
             took.append(time.perf_counter() - began)
             assert (depth.ready, depth.future_eta) == (10_000, 10_000)
-    assert min(took) < 0.010
+    assert min(took) < 0.050, took
 
 
-async def test_four_hundred_lists_are_read_in_five_milliseconds(empty: RedisServer) -> None:
+async def test_four_hundred_lists_are_read_in_twenty_five_milliseconds(empty: RedisServer) -> None:
+    """What it takes on an idle machine is a tenth."""
     queues = [f"queue-{number}" for number in range(100)]
     took = []
     async with reader(empty.url()) as opened:
@@ -248,7 +258,7 @@ async def test_four_hundred_lists_are_read_in_five_milliseconds(empty: RedisServ
             began = time.perf_counter()
             await opened.read(queues, unacked=True)
             took.append(time.perf_counter() - began)
-    assert min(took) < 0.005
+    assert min(took) < 0.025, took
 
 
 @pytest.mark.parametrize("naming", ["plain", "all"])
@@ -256,15 +266,15 @@ async def test_what_workers_hold_is_told_by_queue(empty: RedisServer, naming: st
     program = CeleryProgram(broker=empty.url(), options=NAMING[naming])
     worker = program.worker(tmp_path, queues="reports,mail", slots=2)
     try:
-        later = {"queue": "mail", "countdown": 600, "count": 5}
-        program.publish({"queue": "reports", "args": [60], "count": 2}, later, {"queue": "elsewhere", "count": 3})
+        later = {"queue": "mail", "countdown": 3600, "count": 5}
+        program.publish({"queue": "reports", "args": [600], "count": 2}, later, {"queue": "elsewhere", "count": 3})
         async with reader(empty.url(), NAMING[naming]) as opened:
 
             async def held() -> dict[str, int | None]:
                 depths = await opened.read(["reports", "mail", "elsewhere"], unacked=True)
                 return {queue: depth.unacked for queue, depth in depths.items()}
 
-            await eventually(held, lambda held: held == {"reports": 2, "mail": 5, "elsewhere": 0}, within=20)
+            await eventually(held, lambda held: held == {"reports": 2, "mail": 5, "elsewhere": 0}, within=90)
             unasked = await opened.read(["reports"], unacked=False)
             assert unasked["reports"].unacked is None
     finally:
@@ -286,9 +296,9 @@ async def test_held_messages_of_a_topic_exchange_are_told_by_the_bindings(empty:
                 return (await opened.read(["celery", "orders.new"], unacked=True))["celery"]
 
             with empty.client() as client:
-                await eventually(read, lambda _: client.exists("_kombu.binding.shop"), within=20)
-            program.publish({"exchange": "shop", "routing_key": "orders.new", "args": [60]})
-            await eventually(read, lambda depth: depth.unacked == 1, within=20)
+                await eventually(read, lambda _: client.exists("_kombu.binding.shop"), within=90)
+            program.publish({"exchange": "shop", "routing_key": "orders.new", "args": [600]})
+            await eventually(read, lambda depth: depth.unacked == 1, within=90)
     finally:
         worker.kill()
 

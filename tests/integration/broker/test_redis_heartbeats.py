@@ -55,7 +55,7 @@ async def listening(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def hear(heard: list[Heartbeat], *, within: float = 20.0, **wanted: object) -> Heartbeat:
+async def hear(heard: list[Heartbeat], *, within: float = 90.0, **wanted: object) -> Heartbeat:
     """Wait for a heartbeat with these values."""
 
     async def last() -> Heartbeat | None:
@@ -69,14 +69,16 @@ async def hear(heard: list[Heartbeat], *, within: float = 20.0, **wanted: object
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_worker_is_heard_from_its_start_to_its_end(server: RedisServer, tmp_path: Path, version: str) -> None:
-    program = CeleryProgram(broker=server.url(4), version=version)
-    async with listening(server.url(4)) as heard:
+    broker = server.url(4 + VERSIONS.index(version))  # with nothing in it that another version's worker held
+    program = CeleryProgram(broker=broker, version=version)
+    began = time.monotonic()
+    async with listening(broker) as heard:
         worker = program.worker(tmp_path, name="mail")
         try:
             first = await hear(heard, nodename="mail@here", active=0, processed=0)
             assert (first.offline, first.freq) == (False, 2.0)
-            assert abs(first.at - time.monotonic()) < 5
-            program.publish({"args": [4], "count": 2})
+            assert began < first.at <= time.monotonic()
+            await asyncio.to_thread(program.publish, {"args": [20], "count": 2})
             await hear(heard, nodename="mail@here", active=2, processed=2)
             worker.signal(signal.SIGTERM)
             await hear(heard, nodename="mail@here", offline=True)
@@ -110,9 +112,10 @@ async def test_events_may_have_another_exchange(server: RedisServer, tmp_path: P
 async def test_a_worker_with_a_wrong_clock_is_heard_when_it_speaks(server: RedisServer) -> None:
     """The events of a worker five minutes ahead differ in the timestamp alone, which nobody reads."""
     event = {"type": "worker-heartbeat", "hostname": "late@here", "timestamp": time.time() + 300, "active": 1}
+    began = time.monotonic()
     async with listening(server.url()) as heard:
         await published(server, envelope(json.dumps(event)))
-        assert abs((await hear(heard, nodename="late@here", active=1)).at - time.monotonic()) < 5
+        assert began < (await hear(heard, nodename="late@here", active=1)).at <= time.monotonic()
 
 
 async def test_garbage_on_the_channel_is_passed_over(server: RedisServer) -> None:
@@ -137,7 +140,7 @@ async def test_a_lost_connection_ends_the_listening(tmp_path: Path) -> None:
         task = asyncio.create_task(RedisHeartbeats(BrokerAddress(url=server.url())).run(lambda _: None))
         await subscribed(server)
         server.kill()
-        done, _ = await asyncio.wait({task}, timeout=5)
+        done, _ = await asyncio.wait({task}, timeout=60)
         assert done
         assert task.exception() is not None
 
@@ -150,7 +153,7 @@ async def test_a_server_that_hangs_is_noticed_although_silence_is_normal(tmp_pat
         assert not done, "a silent broker that answers is no reason to end"
         server.signal(signal.SIGSTOP)
         try:
-            done, _ = await asyncio.wait({task}, timeout=12)
+            done, _ = await asyncio.wait({task}, timeout=60)
             assert done
             assert task.exception() is not None
         finally:
@@ -168,7 +171,7 @@ async def subscribed(server: RedisServer) -> None:
         async def patterns() -> int:
             return int(client.pubsub_numpat())
 
-        await eventually(patterns, bool, within=5)
+        await eventually(patterns, bool, within=60)
 
 
 async def published(server: RedisServer, message: str, channel: str = "/0.celeryev/worker.heartbeat") -> None:
@@ -178,7 +181,7 @@ async def published(server: RedisServer, message: str, channel: str = "/0.celery
         async def receivers() -> int:
             return int(client.publish(channel, message))
 
-        await eventually(receivers, bool, within=5)
+        await eventually(receivers, bool, within=60)
 
 
 def user(server: RedisServer, name: str, *rights: str) -> str:
@@ -192,7 +195,7 @@ async def test_who_may_not_listen_is_told_what_to_allow_and_that_is_enough(serve
     options = {"global_keyprefix": "shop[*]:"}
     refused = BrokerAddress(url=user(server, "deaf", "+psubscribe", "+select"), options=json.dumps(options))
     with pytest.raises(Unreadable) as refusal:
-        await asyncio.wait_for(RedisHeartbeats(refused).run(lambda _: None), 10)
+        await asyncio.wait_for(RedisHeartbeats(refused).run(lambda _: None), 60)
     problem = refusal.value.problem
     assert problem.reason == HEARTBEATS_REFUSED
     granted = shlex.split(problem.message.partition("(ACL SETUSER ... ")[2].partition(")")[0])
@@ -208,10 +211,11 @@ async def test_a_listener_that_may_not_ping_goes_on_listening_in_silence(server:
     """The refusal of its PING is an answer, too."""
     address = user(server, "quiet", "+psubscribe", "+select", "&/0.celeryev/worker.*")
     async with listening(address) as heard:
+        await subscribed(server)
         await asyncio.sleep(SILENCE + 1.0)  # that it stays silent is the condition
         event = {"type": "worker-heartbeat", "hostname": "late@here", "active": 1}
         await published(server, envelope(json.dumps(event)))
-        await hear(heard, nodename="late@here", within=1.0)
+        await hear(heard, nodename="late@here")
 
 
 async def test_the_documented_rights_are_enough(server: RedisServer) -> None:

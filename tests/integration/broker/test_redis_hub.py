@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import signal
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from celery_operator.observe.broker import hub
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Reading
 from celery_operator.observe.broker.hub import BrokerHub, Wish
@@ -32,6 +32,7 @@ class Told:
 
     def __init__(self) -> None:
         self.readings: dict[ClusterKey, list[tuple[float, Reading]]] = {}
+        """When the hub told of it, and what it told."""
         self.hub = BrokerHub(clock=time.monotonic, random=random.random, on_reading=self._note)
 
     def _note(self, key: ClusterKey) -> None:
@@ -39,13 +40,14 @@ class Told:
         assert reading is not None
         self.readings.setdefault(key, []).append((time.monotonic(), reading))
 
-    async def until(self, key: ClusterKey, holds: Callable[[Reading], object], *, within: float) -> Reading:
-        """Wait for a reading of this cluster."""
+    async def until(self, key: ClusterKey, holds: Callable[[Reading], object]) -> Reading:
+        """Wait until the last reading of this cluster that was told of is such a one."""
 
         async def last() -> Reading | None:
-            return self.hub.reading(key)
+            told = self.readings.get(key)
+            return told[-1][1] if told else None
 
-        found = await eventually(last, lambda reading: reading is not None and holds(reading), within=within)
+        found = await eventually(last, lambda reading: reading is not None and holds(reading), within=60)
         assert found is not None
         return found
 
@@ -75,29 +77,27 @@ async def test_a_server_that_hangs_delays_nobody_and_comes_back(
     hanging, running = servers
     CeleryProgram(broker=hanging.url()).publish({"queue": "mail", "count": 3})
     told.hub.use(key("hangs"), wish(hanging, "mail"))
-    told.hub.use(key("runs"), wish(running, "reports"))
-    await told.until(key("hangs"), ready("mail", 3), within=2)
+    told.hub.use(key("runs"), wish(running, "reports", fast=True))
+    await told.until(key("hangs"), ready("mail", 3))
     hanging.signal(signal.SIGSTOP)
-    stopped = time.monotonic()
     try:
-        await told.until(key("hangs"), lambda reading: reading.problem, within=5)
-        said, reading = told.readings[key("hangs")][-1]
-        assert reading.problem is not None
-        assert reading.problem.reason == "TimedOut"
-        assert reading.depths == {}
-        assert said - reading.at == pytest.approx(2.0, abs=0.3)
-        before = len(told.readings[key("runs")])
+        late = await told.until(key("hangs"), lambda reading: reading.problem and "2 s" in reading.problem.message)
+        assert late.problem is not None
+        assert late.problem.reason == "TimedOut"
+        assert late.depths == {}
+        assert next(said for said, reading in told.readings[key("hangs")] if reading is late) - late.at >= 1.99
 
-        async def further() -> int:
-            return len(told.readings[key("runs")]) - before
+        async def meanwhile() -> int:
+            """How often the other server was read, and that was told, while this one's answer was waited for."""
+            waits = [(reading.at, said) for said, reading in told.readings[key("hangs")] if reading.problem]
+            reads = [(reading.at, said) for said, reading in told.readings[key("runs")] if reading.problem is None]
+            return sum(began < at and said < ended for began, ended in waits for at, said in reads)
 
-        await eventually(further, lambda count: count >= 3, within=8)
+        await eventually(meanwhile, lambda count: count >= 3, within=90)
     finally:
         hanging.signal(signal.SIGCONT)
-    CeleryProgram(broker=hanging.url()).publish({"queue": "mail", "count": 2})
-    await told.until(key("hangs"), ready("mail", 5), within=12)
-    during = [at for at, _ in told.readings[key("runs")] if at > stopped]
-    assert max(later - earlier for earlier, later in itertools.pairwise(during)) < 3.0
+    await asyncio.to_thread(CeleryProgram(broker=hanging.url()).publish, {"queue": "mail", "count": 2})
+    await told.until(key("hangs"), ready("mail", 5))
     assert all(reading.problem is None for _, reading in told.readings[key("runs")])
     worker = CeleryProgram(broker=hanging.url()).worker(tmp_path, name="mail", queues="mail")
     try:
@@ -105,7 +105,7 @@ async def test_a_server_that_hangs_delays_nobody_and_comes_back(
         async def heard() -> set[str]:
             return set(told.hub.heartbeats(key("hangs")))
 
-        await eventually(heard, lambda names: names == {"mail@here"}, within=30)
+        await eventually(heard, lambda names: names == {"mail@here"}, within=90)
         assert not told.hub.heartbeats(key("runs"))
     finally:
         worker.kill()
@@ -118,35 +118,34 @@ async def test_clusters_of_one_broker_share_its_connections(
     CeleryProgram(broker=server.url()).publish(*({"queue": f"queue-{n}", "count": n} for n in range(5)))
     for n in range(20):
         told.hub.use(key(f"cluster-{n}"), wish(server, f"queue-{n}"))
-    await asyncio.gather(
-        *(told.until(key(f"cluster-{n}"), ready(f"queue-{n}", n % 5 * (n < 5)), within=5) for n in range(20))
-    )
+    await asyncio.gather(*(told.until(key(f"cluster-{n}"), ready(f"queue-{n}", n % 5 * (n < 5))) for n in range(20)))
     with server.client() as client:
 
         async def others() -> int:
             return int(client.info("clients")["connected_clients"]) - 1
 
-        assert await others() == 2
+        await eventually(others, lambda count: count == 2, within=60)
         for n in range(20):
             told.hub.forget(key(f"cluster-{n}"))
         assert told.hub.reading(key("cluster-1")) is None
-        await eventually(others, lambda count: count == 0, within=5)
+        await eventually(others, lambda count: count == 0, within=60)
 
 
 async def test_a_server_that_comes_is_read_and_one_that_stops_is_told(tmp_path: Path, told: Told) -> None:
     server = RedisServer(folder=tmp_path)
     told.hub.use(key("shop"), wish(server, "mail", fast=True))
-    missing = await told.until(key("shop"), lambda reading: reading.problem, within=2)
+    missing = await told.until(key("shop"), lambda reading: reading.problem)
     assert missing.problem is not None
     assert missing.problem.reason == "ConnectionFailed"
     with server:
-        await told.until(key("shop"), ready("mail", 0), within=12)
-        stopped = time.monotonic()
-    await told.until(key("shop"), lambda reading: reading.problem, within=3)
-    assert time.monotonic() - stopped < 3
+        await told.until(key("shop"), ready("mail", 0))
+    stopped = time.monotonic()
+    await told.until(key("shop"), lambda reading: reading.problem)
+    assert all(reading.problem for _, reading in told.readings[key("shop")] if reading.at > stopped)
 
 
-async def test_another_password_is_tried_at_once(tmp_path: Path, told: Told) -> None:
+async def test_another_password_is_tried_at_once(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "RETRY_PERIODS", (600.0,))  # in its turn it would be tried too late for this test
     with RedisServer(folder=tmp_path, password="second") as server:
 
         def with_password(password: str) -> Wish:
@@ -154,8 +153,8 @@ async def test_another_password_is_tried_at_once(tmp_path: Path, told: Told) -> 
             return Wish(address=address, queues=frozenset({"mail"}), fast=False, unacked=False)
 
         told.hub.use(key("shop"), with_password("first"))
-        refused = await told.until(key("shop"), lambda reading: reading.problem, within=2)
+        refused = await told.until(key("shop"), lambda reading: reading.problem)
         assert refused.problem is not None
         assert refused.problem.reason == "AuthenticationFailed"
         told.hub.use(key("shop"), with_password("second"))
-        await told.until(key("shop"), ready("mail", 0), within=1)
+        await told.until(key("shop"), ready("mail", 0))

@@ -33,7 +33,8 @@ class Watched:
         self.replica = RedisProgram(folder=folder, name="second", arguments=[], configuration=auth + replica_of)
         watch = (
             f'requirepass "watch"\nsentinel sentinel-pass watch\nsentinel monitor main 127.0.0.1 {self.master.port} 1\n'
-            f"sentinel auth-pass main {PASSWORD}\nsentinel down-after-milliseconds main 1000\n"
+            # A machine that stands still for seconds is no reason for a failover: the test's own is the only one.
+            f"sentinel auth-pass main {PASSWORD}\nsentinel down-after-milliseconds main 60000\n"
         )
         self.sentinels = [
             RedisProgram(folder=folder, name=f"sentinel-{number}", arguments=["--sentinel"], configuration=watch)
@@ -52,6 +53,11 @@ class Watched:
     def __exit__(self, *_: object) -> None:
         for program in (self.master, self.replica, *self.sentinels):
             program.kill()
+
+    def copied(self) -> list[int]:
+        """The lengths of the lists of the queue `reports` that the replica has."""
+        with redis.Redis(port=self.replica.port, db=1, password=PASSWORD, decode_responses=True) as client:
+            return [int(client.llen(key)) for key in client.keys("reports*")]
 
     def sentinel(self) -> redis.Redis:
         return redis.Redis(port=self.sentinels[0].port, password="watch", decode_responses=True)
@@ -75,21 +81,34 @@ async def test_the_master_is_found_by_sentinel_and_followed(watched: Watched) ->
             return None
 
     try:
-        assert await depth() == Depth(ready=3, unacked=0)
+        assert (await eventually(depth, bool, within=90)) == Depth(ready=3, unacked=0)
+
+        async def copied() -> list[int]:
+            return watched.copied()
+
+        await eventually(copied, lambda lengths: lengths == [3], within=90)
         with watched.sentinel() as sentinel:
 
             async def replicas() -> object:
                 return [one["flags"] for one in sentinel.sentinel_slaves("main")]
 
-            await eventually(replicas, lambda flags: flags == ["slave"], within=20)
-            sentinel.execute_command("SENTINEL", "FAILOVER", "main")
+            await eventually(replicas, lambda flags: flags == ["slave"], within=90)
+
+            async def accepted() -> bool:
+                try:
+                    sentinel.execute_command("SENTINEL", "FAILOVER", "main")
+                except redis.ResponseError:  # it has not asked the replica yet how it is
+                    return False
+                return True
+
+            await eventually(accepted, bool, within=90)
 
             async def port() -> int:
                 return int(sentinel.sentinel_get_master_addr_by_name("main")[1])
 
-            await eventually(port, lambda port: port == watched.replica.port, within=20)
+            await eventually(port, lambda port: port == watched.replica.port, within=90)
         watched.master.kill()
-        assert (await eventually(depth, bool, within=10)) == Depth(ready=3, unacked=0)
+        assert (await eventually(depth, bool, within=90)) == Depth(ready=3, unacked=0)
     finally:
         await reader.close()
 
@@ -107,7 +126,8 @@ async def test_workers_behind_sentinel_are_heard(watched: Watched, tmp_path: Pat
         async def names() -> set[str]:
             return {beat.nodename for beat in heard}
 
-        await eventually(names, lambda names: names == {"mail@here"}, within=30)
+        # redis-py tries the Sentinel that is not there several times, with random pauses: 5.7 took 25 s.
+        await eventually(names, lambda names: names == {"mail@here"}, within=180)
     finally:
         worker.kill()
         task.cancel()

@@ -75,7 +75,7 @@ def publish(server: SqsServer, options: dict[str, Any], lock: str, *orders: dict
             **ENVIRONMENT,
         },
         check=True,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -180,13 +180,13 @@ async def test_a_worker_runs_them_is_drained_without_a_broadcast_and_works_again
 
     await send("shop.record", "first", count=4)
     pod = await asyncio.to_thread(make_pod, lock, options, taskDelivery="AtLeastOnce")
-    await asyncio.to_thread(pod.wait_for, "/readyz", timeout=60.0)
+    await asyncio.to_thread(pod.wait_for, "/readyz", timeout=120.0)
     address = PodAddress(uid=pod.uid, name=pod.name, host="127.0.0.1", port=pod.port)
     reports.watch(SHOP, {pod.uid: address})
     await eventually(lambda: entries("first"), lambda count: count == 4, within=60)
     await eventually(depth, lambda found: found == waiting(0), within=60)
 
-    await send("shop.rest", "long", 5.0)
+    await send("shop.hold", "long")
     await eventually(lambda: entries("long.begin"), lambda count: count == 1, within=60)
     assert await depth() == waiting(0, held=1)
     known = await eventually(report, lambda found: found is not None and found.started, within=60)
@@ -196,9 +196,11 @@ async def test_a_worker_runs_them_is_drained_without_a_broadcast_and_works_again
     await eventually(consuming, lambda queues: queues == [], within=60)
     # Most likely brought by the request that the worker had sent before, and given back.
     await send("shop.record", "later")
+    ledger.rpush("long.go", "now")
     await eventually(report, lambda found: found is not None and found.drained, within=60)
     assert await entries("long") == 1
     await send("shop.record", "later")
+    await eventually(depth, lambda found: found == waiting(2), within=60)
     ends = time.monotonic() + 3.0  # no condition can show that nothing comes
     while time.monotonic() < ends:
         assert await depth() == waiting(2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +20,7 @@ from tests.integration.broker.rabbits import PASSWORD, Vhost
 from tests.integration.runtime.pods import REQUIREMENTS, Pod, send
 from tests.integration.servers import RabbitServer, RedisServer
 from tests.integration.venvs import celery_venv
+from tests.integration.waiting import eventually
 
 SHOP = ClusterKey(namespace="team", name="shop")
 
@@ -59,7 +62,7 @@ def pod(tmp_path: Path, ledger_server: RedisServer, broker: str) -> Iterator[Pod
     python = celery_venv(REQUIREMENTS / "celery-5.7.txt") / "bin" / "python"
     one = Pod(folder=tmp_path, python=python, broker=broker, env={"LEDGER_URL": ledger_server.url()})
     try:
-        yield one.start().wait_for("/readyz", timeout=60.0)
+        yield one.start().wait_for("/readyz", timeout=120.0)
     finally:
         one.kill()
 
@@ -76,11 +79,13 @@ def address_of(pod: Pod) -> PodAddress:
     return PodAddress(uid=pod.uid, name=pod.name, host="127.0.0.1", port=pod.port)
 
 
-async def until(condition: Callable[[], bool], *, timeout: float = 20.0) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.02)
+
+    async def holds() -> bool:
+        return condition()
+
+    await eventually(holds, bool, within=90.0, every=0.02)
 
 
 async def reported(reports: WorkerReports, pod: Pod) -> WorkerReport:
@@ -110,21 +115,27 @@ async def test_a_held_worker_finishes_its_task_takes_no_other_and_works_when_let
     reports: WorkerReports, pod: Pod, broker: str, ledger: Redis
 ) -> None:
     report = await reported(reports, pod)
-    await asyncio.to_thread(send, broker, "shop.rest", "long", 3.0)
+    await asyncio.to_thread(send, broker, "shop.hold", "long")
     await until(lambda: ledger.llen("long.begin") == 1)
-    reports.hold(address_of(pod), report.boot_id, 3.0)
+    reports.hold(address_of(pod), report.boot_id, 9.0)
     await until(lambda: shows(reports, pod, draining=True, active=1, drained=False))
     assert ledger.llen("long") == 0
+    ledger.rpush("long.go", "now")
     await until(lambda: shows(reports, pod, drained=True))
     assert ledger.llen("long") == 1
     await asyncio.to_thread(send, broker, "shop.record", "later")
-    ends = time.monotonic() + 4.0  # beyond a lease that nobody renews
-    while time.monotonic() < ends:
+    left = [math.inf]
+
+    async def renewed() -> bool:
+        """Whether the lease has been renewed twice meanwhile."""
         assert shows(reports, pod, drained=True, active=0, reserved=0)
-        await asyncio.sleep(0.05)
+        left.append((await asyncio.to_thread(pod.status))["drain"]["seconds"])
+        return sum(later > earlier for earlier, later in itertools.pairwise(left)) >= 2
+
+    await eventually(renewed, bool, within=60.0)
     assert ledger.llen("later") == 0
     reports.let_go(address_of(pod))
-    await until(lambda: ledger.llen("later") == 1, timeout=5.0)
+    await until(lambda: ledger.llen("later") == 1)
     await until(lambda: shows(reports, pod, draining=False, drained=False))
 
 
@@ -136,7 +147,7 @@ async def test_a_worker_whose_operator_died_works_again_by_itself(
     await until(lambda: shows(reports, pod, drained=True))
     await reports.stop()
     await asyncio.to_thread(send, broker, "shop.record", "later")
-    await until(lambda: ledger.llen("later") == 1, timeout=10.0)
+    await until(lambda: ledger.llen("later") == 1)
 
 
 async def test_a_pod_with_another_uid_refuses(reports: WorkerReports, pod: Pod) -> None:
@@ -160,7 +171,7 @@ async def test_a_worker_that_stands_still_is_not_said_to_be_drained(reports: Wor
     await until(lambda: shows(reports, pod, drained=True))
     pod.signal(signal.SIGSTOP)
     try:
-        await until(lambda: shows(reports, pod, draining=False, drained=False), timeout=6.0)
+        await until(lambda: shows(reports, pod, draining=False, drained=False))
     finally:
         pod.signal(signal.SIGCONT)
     await until(lambda: shows(reports, pod, drained=True))

@@ -129,7 +129,7 @@ def new_tasks_reach_old_pods(bench: Bench) -> Outcome:
     bench.fleet.start(1)
     bench.load.send(*[0.2] * 20, task="orders.pack")
     bench.load.send(*[0.2] * 10)
-    wait_until(lambda: _requeued(old) > 0, timeout=30.0, what="an old pod met a task that it does not know")
+    wait_until(lambda: _requeued(old) > 0, timeout=60.0, what="an old pod met a task that it does not know")
     requeued = _requeued(old)
     ending = [bench.fleet.delete(pod) for pod in old]
     for future in ending:
@@ -138,8 +138,13 @@ def new_tasks_reach_old_pods(bench: Bench) -> Outcome:
 
 
 def revoked_before_a_rollout(bench: Bench, *, due_in: float) -> Outcome:
-    """Half of the held ETA tasks are revoked, then all pods are replaced before any is due."""
+    """Half of the held ETA tasks are revoked, then all pods are replaced before any is due.
+
+    They are due in ``due_in`` seconds, or later where a machine takes long to start pods.
+    """
+    begun = time.monotonic()
     old = bench.fleet.start(2)
+    due_in = max(due_in, 8.0 * (time.monotonic() - begun))
     kept = bench.load.send(*[0.2] * 6, in_seconds=due_in)
     expected = set(bench.load.sent)
     revoked = bench.load.send(*[0.2] * 6, in_seconds=due_in)
@@ -173,7 +178,7 @@ def _pass(seconds: float) -> None:
 def _wait_for_a_start_after(bench: Bench, moment: float) -> None:
     wait_until(
         lambda: any(run.started > moment for runs in bench.ledger.runs().values() for run in runs),
-        timeout=90.0,
+        timeout=120.0,
         what="a task started after the broker came back",
         interval=0.1,
     )
@@ -186,6 +191,6 @@ def _requeued(old: list[Pod]) -> int:
 def _wait_for_held(bench: Bench, count: int) -> None:
     wait_until(
         lambda: sum(pod.status()["eta"] or 0 for pod in bench.fleet.pods) >= count,
-        timeout=30.0,
+        timeout=60.0,
         what=f"{count} tasks held until they are due",
     )

@@ -20,7 +20,7 @@ import httpx
 from tests.integration.runtime.pods import Pod
 
 APPLICATIONS: Final = Path(__file__).parent / "applications"
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 """How long a pod may take to be ready while others start on the same two cores."""
 
 
@@ -72,16 +72,17 @@ class Fleet:
         by the caller, or by ``close``."""
         grace = self.grace if grace is None else grace
         self.pods.remove(pod)
+        told = time.monotonic()
         if pod.running:
             pod.signal(signal.SIGTERM)
-        return self._kubelet.submit(self._await_end, pod, grace)
+        return self._kubelet.submit(self._await_end, pod, grace, told)
 
     def kill(self, pod: Pod) -> None:
         """SIGKILL to the main process: the kernel ends the rest of the container with it."""
         self.pods.remove(pod)
         if pod.running:
             pod.signal(signal.SIGKILL)
-        self._await_end(pod, 10.0)
+        self._await_end(pod, 60.0, time.monotonic())
 
     def restart(self, pod: Pod) -> Pod:
         """What the kubelet does with a container that ended: the same pod, started again and ready."""
@@ -100,7 +101,7 @@ class Fleet:
             f"http://127.0.0.1:{pod.port}/deadline",
             json={"seconds": seconds},
             headers={"Authorization": f"Bearer {self._uids[pod.name]}"},
-            timeout=5.0,
+            timeout=30.0,
             trust_env=False,
         )
         return answer.status_code
@@ -125,7 +126,7 @@ class Fleet:
             yield failures
         finally:
             over.set()
-            thread.join(30.0)
+            thread.join(60.0)
 
     def close(self) -> None:
         """Take the whole fleet down within its grace."""
@@ -147,14 +148,13 @@ class Fleet:
             if not pods or log.stem in pods
         )
 
-    def _await_end(self, pod: Pod, grace: float) -> End:
-        began = time.monotonic()
+    def _await_end(self, pod: Pod, grace: float, told: float) -> End:
         with suppress(subprocess.TimeoutExpired):
             pod.wait(timeout=grace)
         with suppress(ProcessLookupError):
             os.killpg(pod.pid, signal.SIGKILL)
-        code = pod.wait(timeout=10.0)
-        end = End(code=code, seconds=time.monotonic() - began, at=time.time())
+        code = pod.wait(timeout=60.0)
+        end = End(code=code, seconds=time.monotonic() - told, at=time.time())
         self.ends.setdefault(pod.name, []).append(end)
         return end
 

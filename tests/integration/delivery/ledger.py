@@ -69,7 +69,7 @@ class Ledger:
             return False
         return True
 
-    def wait_running(self, count: int, *, pod: str | None = None, timeout: float = 30.0) -> list[Run]:
+    def wait_running(self, count: int, *, pod: str | None = None, timeout: float = 60.0) -> list[Run]:
         """Wait until ``count`` runs are under way; returns them."""
         where = f" in {pod}" if pod else ""
         wait_until(lambda: len(self.running(pod)) >= count, timeout=timeout, what=f"{count} tasks running{where}")

@@ -64,7 +64,7 @@ class Load:
             yield
         finally:
             over.set()
-            thread.join(90.0)
+            thread.join(120.0)
         if failed or thread.is_alive():
             raise RuntimeError("the load could not be published") from (failed[0] if failed else None)
 

@@ -27,7 +27,7 @@ def test_a_scale_in(make_bench: BenchMaker) -> None:
 
 def test_a_pod_deleted_with_a_short_grace(make_bench: BenchMaker) -> None:
     bench = make_bench(Cell(row="short-grace"), gracePeriodSeconds=9)
-    outcome = disturbances.pod_deleted_with_short_grace(bench, seconds=12.0)
+    outcome = disturbances.pod_deleted_with_short_grace(bench, seconds=14.0)
     assert_only_the_cut_ran_again(outcome, 2)
     assert outcome.slowest_redelivery <= REQUEUED_WITHIN, outcome
 
@@ -36,7 +36,7 @@ def test_the_main_process_killed(make_bench: BenchMaker) -> None:
     bench = make_bench(Cell(row="main-process-killed"), visibilityTimeoutSeconds=VISIBILITY_TIMEOUT)
     outcome = disturbances.main_process_killed(bench, seconds=8.0, within=60.0)
     assert_only_the_cut_ran_again(outcome, 2)
-    assert outcome.slowest_redelivery <= VISIBILITY_TIMEOUT + 10.0, outcome
+    assert outcome.slowest_redelivery <= VISIBILITY_TIMEOUT + 20.0, outcome
 
 
 def test_a_pool_child_killed(make_bench: BenchMaker) -> None:
@@ -56,11 +56,12 @@ def test_a_broker_restarted(make_bench: BenchMaker) -> None:
 
 def test_a_revoked_task_stays_revoked_across_a_rollout(make_bench: BenchMaker) -> None:
     bench = make_bench(Cell(row="revoked-eta"))
-    assert_exactly_once(disturbances.revoked_before_a_rollout(bench, due_in=20.0))
+    assert_exactly_once(disturbances.revoked_before_a_rollout(bench, due_in=25.0))
 
 
 def test_a_broker_hang(make_bench: BenchMaker) -> None:
-    bench = make_bench(Cell(row="broker-hang"), visibilityTimeoutSeconds=VISIBILITY_TIMEOUT)
+    """What was taken before it is acknowledged after it, and must not have come back by then."""
+    bench = make_bench(Cell(row="broker-hang"), visibilityTimeoutSeconds=3 * VISIBILITY_TIMEOUT)
     assert_exactly_once(disturbances.broker_hangs(bench, seconds=15.0))
 
 

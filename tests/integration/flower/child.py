@@ -46,7 +46,7 @@ class FlowerChild(Process):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.launch([str(self._python), str(mount(self.folder)), component, *arguments], env=self._environment())
         path = self._container["readinessProbe"]["httpGet"]["path"]
-        self.wait_ready(lambda: self.answers(path), timeout=60.0)
+        self.wait_ready(lambda: self.answers(path), timeout=120.0)
         return self
 
     def answers(self, path: str) -> bool:

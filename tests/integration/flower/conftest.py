@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from celery_operator.api.cluster import CeleryCluster
@@ -16,7 +17,7 @@ from tests.integration.flower.browser import Browser
 from tests.integration.flower.child import FlowerChild
 from tests.integration.runtime.conftest import python_of
 from tests.integration.runtime.pods import Pod, send
-from tests.integration.servers import RedisServer
+from tests.integration.servers import RedisServer, wait_until
 from tests.unit.desired.clusters import manifest
 
 Manifest = dict[str, Any]
@@ -44,6 +45,10 @@ class Fleet:
     flower: FlowerChild
     cluster: Manifest
 
+    def ask(self, path: str) -> str:
+        """A page of Flower's, for somebody who has logged in."""
+        return httpx.get(self.flower.url + path, auth=(USER, PASSWORD), timeout=60.0, trust_env=False).text
+
     def run_tasks(self) -> None:
         """Send a task that succeeds and one that fails, for lack of an argument."""
         send(self.broker.url(), "shop.record", "done")
@@ -68,7 +73,7 @@ def deployment(cluster: Manifest) -> Manifest:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Workers that consume, and a Flower that answers."""
+    """Workers that consume, and a Flower that hears them: it answers before, and what nobody hears is gone."""
     folder = tmp_path_factory.mktemp("fleet")
     with RedisServer(folder=folder / "broker", password="p@ss:w/0%rd#1?") as broker:
         cluster = manifest(_SPEC)
@@ -88,8 +93,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             for worker in workers:
                 worker.start("-E")
             for worker in workers:
-                worker.wait_for("/readyz", timeout=60.0)
-            yield Fleet(broker=broker, flower=flower.start(), cluster=cluster)
+                worker.wait_for("/readyz", timeout=120.0)
+            one = Fleet(broker=broker, flower=flower.start(), cluster=cluster)
+            wait_until(lambda: all(node in one.ask("/workers?json=1") for node in NODES), timeout=90.0, what="events")
+            yield one
         finally:
             for process in (flower, *workers):
                 process.kill()

@@ -30,7 +30,7 @@ class Prometheus(Process):
         self._rules = {"groups": list(rule_groups)}
         self._port = free_port()
         self._jobs = list(jobs)
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=10.0, trust_env=False)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60.0, trust_env=False)
 
     def start(self) -> Self:
         """Start it and return when it is ready to scrape and to answer."""
@@ -43,7 +43,7 @@ class Prometheus(Process):
         rules.write_text(json.dumps(self._rules))
         words = [program("prometheus"), f"--config.file={configuration}", f"--storage.tsdb.path={self.folder / 'data'}"]
         self.launch([*words, f"--web.listen-address=127.0.0.1:{self._port}", "--log.level=warn"])
-        self.wait_ready(self._is_ready, timeout=60.0)
+        self.wait_ready(self._is_ready, timeout=120.0)
         return self
 
     def targets(self) -> list[dict[str, Any]]:

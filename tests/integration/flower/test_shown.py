@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import re
@@ -33,11 +34,15 @@ WITHIN = 90.0
 
 
 def test_a_browser_sees_the_workers_and_a_finished_task(fleet: Fleet, browser: Browser) -> None:
-    assert httpx.get(f"{fleet.flower.url}/tasks", trust_env=False).status_code == 401
+    assert httpx.get(f"{fleet.flower.url}/tasks", timeout=60.0, trust_env=False).status_code == 401
     address = fleet.flower.url.removeprefix("http://")
 
-    # A task first: Flower knows workers by their events.
     fleet.run_tasks()
+    # The page of tasks shows what there was when it was opened.
+    ended = ("SUCCESS", "FAILURE")
+    wait_until(
+        lambda: all(state in fleet.ask("/api/tasks") for state in ended), timeout=WITHIN, what="both tasks in Flower"
+    )
     browser.open(f"http://{USER}:{PASSWORD}@{address}/")
     wait_until(lambda: all(_row(browser, node, "Online") for node in NODES), timeout=WITHIN, what="both workers")
 
@@ -66,9 +71,10 @@ def test_oauth_sends_people_to_their_provider_with_what_the_secrets_hold(fleet: 
     secrets = {"shop-broker": {"url": fleet.broker.url()}, "shop-login": {"id": "shop's id\n", "secret": "s3cret\n"}}
     template = deployment(cluster)["spec"]["template"]
     with FlowerChild(folder=tmp_path, python=python_of("flower"), template=template, secrets=secrets) as flower:
-        closed = httpx.get(f"{flower.url}/flower/workers", trust_env=False)
+        closed = httpx.get(f"{flower.url}/flower/workers", timeout=60.0, trust_env=False)
         assert (closed.status_code, closed.headers["location"].partition("?")[0]) == (302, "/flower/login")
-        provider = httpx.URL(httpx.get(f"{flower.url}/flower/login", trust_env=False).headers["location"])
+        login_page = httpx.get(f"{flower.url}/flower/login", timeout=60.0, trust_env=False)
+        provider = httpx.URL(login_page.headers["location"])
         assert (provider.host, provider.params["client_id"]) == ("github.com", "shop's id")
         assert provider.params["redirect_uri"] == login["redirectUri"]
 
@@ -91,28 +97,37 @@ async def test_prometheus_answers_every_documented_query_and_raises_every_docume
 
         async def states() -> set[str]:
             hours.good()
-            return set(prometheus.alerts().values())
+            return set((await asyncio.to_thread(prometheus.alerts)).values())
 
         await eventually(states, lambda found: found == {"inactive"}, within=WITHIN, every=0.5)
 
         async def unanswered() -> dict[str, Any]:
-            fleet.run_tasks()
+            await asyncio.to_thread(fleet.run_tasks)
             hours.bad()
-            answers = {query: prometheus.query(query) for query in queries}
-            quiet = {alert: state for alert, state in prometheus.alerts().items() if state not in ("pending", "firing")}
+            # In threads: the operator's metrics are served by this loop, and a scrape has a second.
+            answers = {query: await asyncio.to_thread(prometheus.query, query) for query in queries}
+            alerts = await asyncio.to_thread(prometheus.alerts)
+            quiet = {alert: state for alert, state in alerts.items() if state not in ("pending", "firing")}
             return quiet | {query: answer for query, answer in answers.items() if not _is_answer(query, answer)}
 
         await eventually(unanswered, lambda left: not left, within=WITHIN, every=0.5)
 
-        assert {(target["scrapePool"], target["lastError"]) for target in prometheus.targets()} == {
-            (job["job_name"], "") for job in jobs
-        }
-        online = [labels for labels, _ in prometheus.query("flower_worker_online")]
-        assert {(each["job"], each["namespace"], each["cluster"], each["worker"]) for each in online} == {
-            (job, "team", "shop", node) for job in ("team/shop-flower", "shop-flower") for node in NODES
-        }
-        buckets = prometheus.query("flower_task_runtime_seconds_bucket")
-        assert {labels["le"] for labels, _ in buckets} == {"0.1", "60.0", "+Inf"}
+        async def scraped() -> tuple[Any, ...]:
+            targets = await asyncio.to_thread(prometheus.targets)
+            online = await asyncio.to_thread(prometheus.query, "flower_worker_online")
+            buckets = await asyncio.to_thread(prometheus.query, "flower_task_runtime_seconds_bucket")
+            return (
+                {(target["scrapePool"], target["lastError"]) for target in targets},
+                {(each["job"], each["namespace"], each["cluster"], each["worker"]) for each, _ in online},
+                {labels["le"] for labels, _ in buckets},
+            )
+
+        expected = (
+            {(job["job_name"], "") for job in jobs},
+            {(job, "team", "shop", node) for job in ("team/shop-flower", "shop-flower") for node in NODES},
+            {"0.1", "60.0", "+Inf"},
+        )
+        await eventually(scraped, lambda found: found == expected, within=WITHIN, every=0.5)
 
 
 def documented_queries() -> list[str]:

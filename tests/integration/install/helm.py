@@ -27,7 +27,7 @@ class Helm:
         if values is not None:
             command += ["--values", "-"]
         given = None if values is None else json.dumps(values)
-        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=180, check=False)
 
     def template(
         self, values: dict[str, Any] | None = None, *, release: str = "celery-operator", namespace: str = "operators"

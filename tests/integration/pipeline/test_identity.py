@@ -14,7 +14,7 @@ from celery_operator.reconcile.apply import AppliedMemory, Applier
 from celery_operator.reconcile.plan import Plan
 from celery_operator.reconcile.steps import FIELD_MANAGER, Apply
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.pipeline.conftest import World, cluster_manifest
+from tests.integration.pipeline.conftest import PASS_SECONDS, World, cluster_manifest
 from tests.integration.waiting import eventually
 
 
@@ -117,7 +117,7 @@ async def test_a_child_of_a_former_cluster_is_waited_for_and_not_called_a_strang
     await world.create(workers=[{"name": "default", "replicas": 0}])
     found = await world.wait_condition("Ready", "False", "ChildBeingDeleted")
     assert "Deployment 'shop-worker-default' of a former CeleryCluster 'shop' is being deleted" in found["message"]
-    await world.wait_for(DEPLOYMENT, "shop-worker-default", lambda live: "deletionTimestamp" in live["metadata"], 30)
+    await world.wait_for(DEPLOYMENT, "shop-worker-default", lambda live: "deletionTimestamp" in live["metadata"], 180)
     await world.api.merge_patch(ref, {"metadata": {"finalizers": None}}, field_manager="user")
     uid = first["metadata"]["uid"]
     await world.wait_for(DEPLOYMENT, "shop-worker-default", lambda live: live["metadata"]["uid"] != uid)
@@ -139,6 +139,6 @@ async def test_what_the_api_server_quotes_shows_no_password(world: World, operat
             if url.rpartition("@")[2] in str(event.get("note"))
         ]
 
-    await eventually(quoting, lambda found: found, within=20)
+    await eventually(quoting, lambda found: found, within=PASS_SECONDS)
     events = await world.api.list(EVENT, namespace=world.namespace)
     assert "hunter2" not in str(cluster["status"]) + str(events) + operator.text()

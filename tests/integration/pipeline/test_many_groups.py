@@ -11,7 +11,7 @@ from tests.integration.waiting import eventually
 
 MOST = 100
 """`maxItems` of spec.workers."""
-WITHIN = 60.0
+WITHIN = 180.0
 
 
 def _groups(*numbers: int) -> list[dict[str, Any]]:

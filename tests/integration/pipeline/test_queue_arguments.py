@@ -16,7 +16,7 @@ from tests.integration.servers import RabbitServer
 from tests.integration.waiting import eventually
 
 GROUPS = [{"name": name, "queues": [name], "concurrency": 1} for name in ("mail", "web")]
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds: a difference is looked at again every ten."""
 
 

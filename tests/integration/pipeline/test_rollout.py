@@ -10,11 +10,13 @@ from typing import Any
 from celery_operator.kube.objects import DEPLOYMENT, EVENT, SECRET, STATEFUL_SET, Manifest
 from celery_operator.reconcile.reconciler import REFERENCES_PERIOD
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.pipeline.conftest import World, condition
+from tests.integration.pipeline.conftest import PASS_SECONDS, World, condition
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
 
 ROLL_STARTS_WITHIN = 60.0
+AT_ONCE = 20.0
+"""Seconds; without a reason for a pass the operator looks again 24 s after the last one at the earliest."""
 ONE: dict[str, Any] = {"workers": [{"name": "default", "replicas": 1}], "beat": {}}
 NONE: dict[str, Any] = {"workers": [{"name": "default", "replicas": 0}], "beat": {}}
 BROKER_FROM = {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}}
@@ -42,6 +44,10 @@ async def make_secret(world: World, **values: str) -> None:
 
 async def change_secret(world: World, patch: dict[str, Any]) -> None:
     await world.api.merge_patch(world.ref(SECRET, "broker"), patch, field_manager="user")
+
+
+def rotations(events: list[Manifest]) -> list[Manifest]:
+    return [event for event in events if event["reason"] == "ReferencesChanged"]
 
 
 async def passes(operator: OperatorProcess) -> float:
@@ -73,7 +79,7 @@ async def test_beat_gets_its_change_when_the_workers_have_theirs(world: World, o
     assert one["spec"]["template"] == beat["spec"]["template"]
 
     await world.patch(workers=NONE["workers"])  # nothing is left to wait for
-    await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: image_of(live).endswith(":2"), within=30)
+    await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: image_of(live).endswith(":2"))
     assert operator.metric("celery_operator_rollouts_held_total") == 1
 
 
@@ -101,19 +107,19 @@ async def test_a_failed_rollout_is_told_and_recovers_by_itself(world: World, ope
         found = condition(cluster, "WorkersAvailable")
         return found is not None and "no progress within strategy.progressDeadline" in found["message"]
 
-    await eventually(lambda: world.settled(), failed, within=40)
+    await eventually(lambda: world.settled(), failed, within=PASS_SECONDS)
     await world.patch(image="example.invalid/shop:2")
     await eventually(
         lambda: world.settled(),
         lambda cluster: "has failed" in (condition(cluster, "BeatRunning") or {})["message"],
-        within=40,
+        within=PASS_SECONDS,
     )
     held = await world.get(STATEFUL_SET, "shop-beat")
     assert held is not None
     assert held["metadata"]["generation"] == beat["metadata"]["generation"]
     await world.patch(workers=[{**worker, "replicas": 0}])
-    await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: image_of(live).endswith(":2"), within=30)
-    await world.wait_condition("WorkersAvailable", "True", "AllAvailable", within=30)
+    await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: image_of(live).endswith(":2"))
+    await world.wait_condition("WorkersAvailable", "True", "AllAvailable")
 
 
 async def test_a_change_of_beat_that_is_refused_keeps_the_workers_from_changing_too(
@@ -150,13 +156,15 @@ async def test_rotated_data_roll_the_pods_and_nothing_else_does(world: World, op
     await change_secret(world, {"metadata": {"labels": {"a": "b"}}, "data": encoded(unused="y")})
     await world.api.delete(world.ref(SECRET, "broker"))
     looked = await passes(operator)
-    await eventually(lambda: passes(operator), lambda count: count > looked, within=REFERENCES_PERIOD * 1.2 + 5)
+    await eventually(
+        lambda: passes(operator), lambda count: count > looked, within=REFERENCES_PERIOD * 1.2 + PASS_SECONDS
+    )
     await world.wait_condition("Ready", "False", "ReferenceMissing")
     await make_secret(world, url="redis://:hunter2@broker.example.invalid/0")
     await eventually(
         lambda: world.settled(),
         lambda cluster: (condition(cluster, "Ready") or {})["reason"] != "ReferenceMissing",
-        within=20,
+        within=PASS_SECONDS,
     )
     assert hash_of(await world.wait_for(DEPLOYMENT, "shop-worker-default")) == before
     assert operator.metric("celery_operator_references_changed_total") == 0
@@ -168,9 +176,10 @@ async def test_rotated_data_roll_the_pods_and_nothing_else_does(world: World, op
     )
     print(f"the roll started after {time.monotonic() - changed:.1f} s")
     await world.wait_for(STATEFUL_SET, "shop-beat", lambda live: hash_of(live) == hash_of(after))
+    # What a pass did is counted and told when it has ended.
+    events = await eventually(lambda: world.api.list(EVENT, namespace=world.namespace), rotations, within=PASS_SECONDS)
+    (rotated,) = rotations(events)
     assert operator.metric("celery_operator_references_changed_total") == 1
-    events = await world.api.list(EVENT, namespace=world.namespace)
-    (rotated,) = [event for event in events if event["reason"] == "ReferencesChanged"]
     assert rotated["note"].endswith("because the data changed that they read at their start from Secret broker")
     assert "hunter" not in str(events) + operator.text() + str(after)
 
@@ -183,15 +192,15 @@ async def test_refused_credentials_make_it_look_again_at_once(
         variable = {"name": "OTHER", "valueFrom": {"secretKeyRef": {"name": "broker", "key": "other"}}}
         # Without pods nothing else is a reason for a pass.
         await world.create(workers=NONE["workers"], broker=BROKER_FROM, env=[variable])
-        await world.wait_condition("BrokerReachable", "True", within=30)
+        await world.wait_condition("BrokerReachable", "True")
         before = hash_of(await world.wait_for(DEPLOYMENT, "shop-worker-default"))
         wrong = broker.url().replace("right", "wrong")
         await change_secret(world, {"data": encoded(url=wrong)})
-        await world.wait_condition("BrokerReachable", "False", "AuthenticationFailed", within=20)
-        rolled = await world.wait_for(DEPLOYMENT, "shop-worker-default", lambda live: hash_of(live) != before, 5)
+        await world.wait_condition("BrokerReachable", "False", "AuthenticationFailed")
+        rolled = await world.wait_for(DEPLOYMENT, "shop-worker-default", lambda live: hash_of(live) != before, AT_ONCE)
         await world.wait_condition("Ready", "True", "Running")
         # The status is the same from now on, and still every refusal is a reason to look.
         await change_secret(world, {"data": encoded(other="y")})
         await world.wait_for(
-            DEPLOYMENT, "shop-worker-default", lambda live: hash_of(live) != hash_of(rolled), within=10
+            DEPLOYMENT, "shop-worker-default", lambda live: hash_of(live) != hash_of(rolled), within=AT_ONCE
         )

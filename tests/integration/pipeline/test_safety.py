@@ -8,8 +8,11 @@ from celery_operator.kube.objects import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.integration.kubectl import Kubectl
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import PASS_SECONDS, World
 from tests.integration.waiting import eventually
+
+GONE_SECONDS = 180.0
+"""The garbage collector and kubelets take their time."""
 
 
 async def test_a_strangers_object_is_never_written(world: World, operator: OperatorProcess) -> None:
@@ -37,7 +40,7 @@ async def test_a_strangers_object_is_never_written(world: World, operator: Opera
         "somebody"
     }
     await world.api.delete(world.ref(CELERY_CLUSTER, "shop"))
-    await world.wait_gone(SERVICE_ACCOUNT, "shop-celery", within=30)
+    await world.wait_gone(SERVICE_ACCOUNT, "shop-celery", within=GONE_SECONDS)
     assert await world.get(DEPLOYMENT, "shop-worker-default")
 
 
@@ -71,11 +74,11 @@ async def test_a_missing_secret_is_named_and_nothing_is_half_applied(world: Worl
     await eventually(
         lambda: world.wait_condition("Ready", "False", "ReferenceMissing"),
         lambda value: "has no key 'url'" in value["message"],
-        within=15,
+        within=PASS_SECONDS,
     )
     url = base64.b64encode(b"redis://:hunter2-hunter2@broker.example.invalid/0").decode()
     await world.api.merge_patch(world.ref(SECRET, "broker"), {"data": {"url": url}}, field_manager="user")
-    deployment = await world.wait_for(DEPLOYMENT, "shop-worker-default", within=15)
+    deployment = await world.wait_for(DEPLOYMENT, "shop-worker-default")
     cluster = await world.settled()
     assert "hunter2" not in str(deployment) + str(cluster) + operator.text()
 
@@ -120,7 +123,7 @@ async def test_paused_stops_every_write_until_it_is_removed(world: World, operat
     async def count() -> float:
         return operator.metric("celery_operator_reconcile_total")
 
-    await eventually(count, lambda value: value > passes, within=10)
+    await eventually(count, lambda value: value > passes, within=PASS_SECONDS)
     await world.wait_condition("Paused", "True")
     after = await world.wait_for(DEPLOYMENT, "shop-worker-default")
     assert after["spec"]["template"] == before["spec"]["template"]
@@ -139,7 +142,7 @@ async def test_a_deleted_child_comes_back(world: World, operator: OperatorProces
     first = await world.wait_for(STATEFUL_SET, "shop-beat")
     await world.api.delete(world.ref(STATEFUL_SET, "shop-beat"), propagation="Foreground")
     uid = first["metadata"]["uid"]
-    await world.wait_for(STATEFUL_SET, "shop-beat", lambda found: found["metadata"]["uid"] != uid, within=60)
+    await world.wait_for(STATEFUL_SET, "shop-beat", lambda found: found["metadata"]["uid"] != uid, within=GONE_SECONDS)
 
 
 async def test_drift_of_an_owned_field_is_repaired(world: World, kubectl: Kubectl, operator: OperatorProcess) -> None:

@@ -11,10 +11,10 @@ from tests.integration.pipeline.conftest import World
 from tests.integration.waiting import eventually
 
 SOMEBODY_ELSES: dict[str, Any] = {"workers": [{"name": "default", "externalScaling": {}}], "beat": {}}
-PODS_SECONDS = 60.0
+PODS_SECONDS = 120.0
 MIGRATE: dict[str, Any] = {"command": ["python", "manage.py", "migrate"], "timeout": "2s"}
 """Its image does not exist, so that it fails when its time is over."""
-JOB_SECONDS = 30.0
+JOB_SECONDS = 120.0
 
 
 def replicas(number: int) -> Any:

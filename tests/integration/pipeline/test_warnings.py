@@ -6,7 +6,7 @@ from celery_operator.kube.objects import DEPLOYMENT
 from celery_operator.lint.silenced import ANNOTATION
 from celery_operator.observe.kinds import CELERY_CLUSTER
 from tests.integration.operator_process import OperatorProcess
-from tests.integration.pipeline.conftest import World
+from tests.integration.pipeline.conftest import PASS_SECONDS, World
 from tests.integration.waiting import eventually
 
 WARNINGS = "celery_operator_warnings"
@@ -48,7 +48,7 @@ async def test_a_deleted_cluster_leaves_no_warning(world: World, operator: Opera
     async def told() -> float:
         return operator.metric(WARNINGS)
 
-    await eventually(told, lambda count: count == 0, within=10)
+    await eventually(told, lambda count: count == 0, within=PASS_SECONDS)
 
 
 async def test_two_clusters_on_one_broker_hear_of_each_other(world: World, operator: OperatorProcess) -> None:

@@ -97,4 +97,4 @@ def end(pod: Pod) -> None:
 
 def wait_for_messages(sent: Counter, **wanted: int) -> None:
     for queue, count in wanted.items():
-        wait_until(lambda q=queue, c=count: sent(q) >= c, timeout=40.0, what=f"{count} messages in {queue}")  # type: ignore[misc]
+        wait_until(lambda q=queue, c=count: sent(q) >= c, timeout=90.0, what=f"{count} messages in {queue}")  # type: ignore[misc]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
 from redis import Redis
 
@@ -27,11 +29,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
     """A RabbitMQ with a difficult password, and the API that gives users rights."""
     folder = tmp_path_factory.mktemp("rabbit")
     with RabbitServer(folder=folder, username="shop", password=PASSWORD, management=True) as server:
         yield server
+
+
+@pytest.fixture
+def rabbit(rabbit_server: RabbitServer) -> RabbitServer:
+    """The RabbitMQ without the queues of former tests: to these a killed worker's messages return at some later moment.
+
+    Exclusive queues are left alone: they end with their connections.
+    """
+    with httpx.Client(base_url=rabbit_server.management_url(), trust_env=False, timeout=30.0) as api:
+        for queue in api.get("/api/queues/%2F").raise_for_status().json():
+            if not queue.get("exclusive"):
+                gone = api.delete(f"/api/queues/%2F/{quote(queue['name'], safe='')}").status_code
+                assert gone in (204, 404), f"{queue['name']}: {gone}"
+    return rabbit_server
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.integration.runtime.lossy_proxy import Fate, Proxy
 from tests.integration.runtime.pods import Pod
 from tests.integration.servers import wait_until
 
-LEASE = 60.0
+LEASE = 300.0
 """Seconds: longer than any test waits."""
 
 
@@ -46,15 +46,15 @@ class Way(Proxy):
     def cut(self, pod: Pod) -> None:
         """Close it until the worker knows; returns when the worker is connected again."""
         self.close()
-        wait_until(lambda: pod.status()["connected"] is False, timeout=20.0, what="the lost connection is seen")
+        wait_until(lambda: pod.status()["connected"] is False, timeout=60.0, what="the lost connection is seen")
         self.open()
-        wait_until(lambda: pod.status()["connected"] is True, timeout=40.0, what="the worker is connected again")
+        wait_until(lambda: pod.status()["connected"] is True, timeout=60.0, what="the worker is connected again")
 
 
 def post(pod: Pod, body: Any, *, token: str | None = None) -> httpx.Response:
     """One POST /drain; ``token``: instead of the pod's UID."""
     headers = {"Authorization": f"Bearer {pod.uid if token is None else token}"}
-    return httpx.post(f"http://127.0.0.1:{pod.port}/drain", json=body, headers=headers, timeout=2.0, trust_env=False)
+    return httpx.post(f"http://127.0.0.1:{pod.port}/drain", json=body, headers=headers, timeout=10.0, trust_env=False)
 
 
 def drain(pod: Pod, seconds: float = LEASE) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def undrain(pod: Pod) -> None:
     assert drain(pod, 0.0)["draining"] is False
 
 
-def wait_drained(pod: Pod, *, timeout: float = 15.0) -> dict[str, Any]:
+def wait_drained(pod: Pod, *, timeout: float = 60.0) -> dict[str, Any]:
     """Drain until the worker says that it is drained; that answer."""
     answers = [drain(pod)]
 

@@ -18,7 +18,7 @@ from redis import Redis
 from tests.integration.servers import Process, free_port, wait_until
 
 RUNTIME = Path(__file__).parents[3] / "operator" / "celery_operator" / "runtime"
-_client = httpx.Client(timeout=2.0, trust_env=False)
+_client = httpx.Client(timeout=10.0, trust_env=False)
 
 SHOP_WARNINGS = [
     "the application sets broker_read_url; its value is not used, since the CeleryCluster says where the broker is: "
@@ -127,12 +127,12 @@ class Pod(Process):
         document: dict[str, Any] = self.get("/status").json()
         return document
 
-    def wait_for(self, path: str, *, timeout: float = 20.0) -> Pod:
+    def wait_for(self, path: str, *, timeout: float = 60.0) -> Pod:
         """Wait until the probe says 200."""
         self.wait_ready(lambda: self.answers(path), timeout=timeout)
         return self
 
-    def ended(self, *, timeout: float = 20.0) -> int:
+    def ended(self, *, timeout: float = 60.0) -> int:
         """Wait for the end; the exit code."""
         return self.wait(timeout=timeout)
 
@@ -169,7 +169,7 @@ def send(broker: str, task: str, *args: Any, queue: str = "celery", eta: str | N
         )
 
 
-def wait_for_entries(ledger: Redis, key: str, count: int, *, timeout: float = 15.0) -> list[float]:
+def wait_for_entries(ledger: Redis, key: str, count: int, *, timeout: float = 30.0) -> list[float]:
     """Wait until the ledger's list ``key`` has ``count`` entries."""
     wait_until(lambda: ledger.llen(key) >= count, timeout=timeout, what=f"{count} entries in {key}")
     return [float(entry) for entry in ledger.lrange(key, 0, -1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from tests.cluster.local.pki import Authority, KeyPair
@@ -60,6 +61,11 @@ class SecuredRabbit(RabbitServer):
         super().__init__(folder=folder, username=username, password=password, name="secured-rabbit")
         self.tls_port = free_port()
         self.certificates = certificates
+
+    def _answers(self) -> bool:
+        """Its listeners are opened one after the other."""
+        with socket.socket() as probe:
+            return super()._answers() and probe.connect_ex((HOST, self.tls_port)) == 0
 
     def _write_configuration(self) -> None:
         super()._write_configuration()

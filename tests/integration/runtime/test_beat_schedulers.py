@@ -72,7 +72,7 @@ def test_entries_are_sent_edited_and_removed(
     assert status["claims"] == "redis"
     assert status["lastTickAgeSeconds"] < 30
     assert (pod.get("/livez").status_code, pod.get("/readyz").status_code) == (200, 200)
-    wait_until(lambda: pod.status()["ticks"] > status["ticks"], timeout=20.0, what="another tick")
+    wait_until(lambda: pod.status()["ticks"] > status["ticks"], timeout=60.0, what="another tick")
     end(pod)
 
     removed, edited, kept = sent("removed"), sent("edited"), sent("kept")
@@ -148,13 +148,14 @@ def test_rows_of_people_are_never_touched_and_ours_come_and_go(
 def test_two_live_beats_with_one_database_send_each_tick_once(start: Starter, database: Path, sent: Counter) -> None:
     pods = [start(DATABASE, entry("once")) for _ in range(2)]
     for pod in pods:
-        wait_until(lambda p=pod: p.answers("/readyz") and ticks(p) > 0, timeout=40.0, what="a tick seen by each")  # type: ignore[misc]
-    before, started, target = sent("once"), time.monotonic(), {pod.name: ticks(pod) + 5 for pod in pods}
+        wait_until(lambda p=pod: p.answers("/readyz") and ticks(p) > 0, timeout=90.0, what="a tick seen by each")  # type: ignore[misc]
+    started = time.monotonic()
+    before, target = sent("once"), {pod.name: ticks(pod) + 5 for pod in pods}
     for pod in pods:
-        wait_until(lambda p=pod: ticks(p) >= target[p.name], timeout=60.0, what="ticks seen by each")  # type: ignore[misc]
+        wait_until(lambda p=pod: ticks(p) >= target[p.name], timeout=90.0, what="ticks seen by each")  # type: ignore[misc]
     new, slots = sent("once") - before, time.monotonic() - started
-    assert new <= slots + 2, "ticks were sent twice"
-    assert sum(pod.status()["claimedElsewhere"] for pod in pods) >= 5
+    assert new <= slots + 3, "ticks were sent twice"
+    wait_until(lambda: sum(pod.status()["claimedElsewhere"] for pod in pods) >= 5, timeout=60.0, what="refusals")
 
 
 def ticks(pod: Pod) -> int:
@@ -164,10 +165,12 @@ def ticks(pod: Pod) -> int:
 
 
 def test_a_second_redbeat_waits_in_peace_and_takes_over(start: Starter, sent: Counter) -> None:
-    first = start(REDBEAT, entry("once"))
+    # Longer than five of beat's intervals: the first must not lose it while the machine is busy with the second.
+    lock = {"redbeat_lock_timeout": 15}
+    first = start(REDBEAT, entry("once"), config=lock)
     wait_for_messages(sent, once=1)
-    second = start(REDBEAT, entry("once"))
-    wait_until(lambda: second.answers("/readyz", 503), timeout=30.0, what="the second waits")
+    second = start(REDBEAT, entry("once"), config=lock)
+    wait_until(lambda: second.answers("/readyz", 503), timeout=60.0, what="the second waits")
     assert "redbeat::lock" in second.get("/readyz").text
     assert "redbeat::lock" in second.status()["waitsFor"]
     assert second.get("/livez").status_code == 200
@@ -175,21 +178,21 @@ def test_a_second_redbeat_waits_in_peace_and_takes_over(start: Starter, sent: Co
     before = sent("once")
     wait_for_messages(sent, once=before + 2)
     assert second.get("/readyz").status_code == 200
-    assert second.status()["dispatched"] >= 2
+    wait_until(lambda: second.status()["dispatched"] >= 2, timeout=30.0, what="both are counted")
 
 
 def test_redbeat_outlives_a_redis_that_forgot_everything(start: Starter, tmp_path: Path) -> None:
     with RedisServer(folder=tmp_path / "forgetful") as server, Redis.from_url(server.url()) as client:
         pod = start(REDBEAT, entry("once"), server=server)
-        wait_until(lambda: client.llen("once") > 0, timeout=30.0, what="a message")
+        wait_until(lambda: client.llen("once") > 0, timeout=60.0, what="a message")
         pid = pod.pid
         server.stop()
-        wait_until(lambda: pod.status()["connected"] is False or pod.status()["waitsFor"], timeout=20.0, what="seen")
+        wait_until(lambda: pod.status()["connected"] is False or pod.status()["waitsFor"], timeout=60.0, what="seen")
         assert pod.get("/livez").status_code == 200
         server.start()
         with Redis.from_url(server.url(3)) as store:
             store.flushall()
-        wait_until(lambda: client.llen("once") >= 2, timeout=60.0, what="messages after the outage")
+        wait_until(lambda: client.llen("once") >= 2, timeout=90.0, what="messages after the outage")
         assert (pod.pid, pod.running) == (pid, True)
 
 
@@ -202,7 +205,7 @@ def test_redbeat_outlives_a_redis_that_forgot_everything(start: Starter, tmp_pat
 )
 def test_what_a_scheduler_cannot_store_is_refused(scheduler: str, more: Json, words: str, start: Starter) -> None:
     pod = start(scheduler, entry("odd", **{"everySeconds": None, **more}))
-    assert pod.ended(timeout=30.0) == 78
+    assert pod.ended() == 78
     message = pod.termination_message()
     assert message["reason"] == "ConfigInvalid"
     assert 'beat entry "odd"' in message["message"]

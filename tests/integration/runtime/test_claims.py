@@ -9,7 +9,7 @@ from typing import Any
 import kombu
 import pytest
 
-from celery_operator.runtime import claims
+from celery_operator.runtime import amqp_claims, claims
 from celery_operator.runtime.ticks import Tick
 from tests.integration.runtime.conftest import PASSWORD
 from tests.integration.runtime.lossy_proxy import Fate, Proxy
@@ -64,6 +64,12 @@ def scope_of(request: pytest.FixtureRequest) -> str:
     return f"claims-{request.node.name}-{time.time_ns()}".replace("[", "-").replace("]", "")
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A beat that gives its claim up waits for the answer of a busy RabbitMQ, too."""
+    monkeypatch.setattr(amqp_claims, "_FAREWELL_SECONDS", 30.0)
+
+
 @pytest.mark.parametrize("prefix", ["", "shop:"])
 def test_redis_knows_our_claim_after_a_lost_reply(
     prefix: str, empty_broker: RedisServer, request: pytest.FixtureRequest
@@ -81,6 +87,7 @@ def test_redis_knows_our_claim_after_a_lost_reply(
         second.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_rabbitmq_knows_our_claim_after_a_lost_reply(rabbit: RabbitServer, request: pytest.FixtureRequest) -> None:
     scope = scope_of(request)
     with Proxy(rabbit.port, LoseOneReply(b'{"ours"')) as proxy:
@@ -109,6 +116,7 @@ def test_rabbitmq_keeps_the_claim_of_a_half_open_connection_for_its_owner(
         own.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_rabbitmq_has_the_claim_back_before_it_sees_the_connection_end(
     rabbit: RabbitServer, request: pytest.FixtureRequest
 ) -> None:
@@ -131,7 +139,7 @@ def test_giving_a_claim_up_does_not_wait_for_a_lost_rabbitmq(
         proxy.half_open()
         begun = time.monotonic()
         own.close()
-        assert time.monotonic() - begun < 3.0
+        assert time.monotonic() - begun < 15.0
 
 
 def through(proxy: Proxy) -> str:

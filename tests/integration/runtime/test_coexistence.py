@@ -111,11 +111,11 @@ def test_an_application_with_everything_of_its_own(
     pod.wait_for("/readyz")
     for task in ("included.work", "imported.work", "nobody.knows"):
         send(empty_broker.url(), task)
-    wait_until(lambda: {"included ran", "imported ran"} <= set(notes(ledger)), timeout=15.0, what="both tasks ran")
-    wait_until(lambda: "nobody.knows" in pod.output(), timeout=10.0, what="the unknown task is held")
-    status = pod.status()
-    assert "runtime hook failed" not in str(status["warnings"])
-    assert status["processed"] == 2
+    wait_until(lambda: {"included ran", "imported ran"} <= set(notes(ledger)), timeout=30.0, what="both tasks ran")
+    wait_until(lambda: "nobody.knows" in pod.output(), timeout=30.0, what="the unknown task is held")
+    # A child tells what it runs while it runs it.
+    wait_until(lambda: pod.status()["processed"] == 2, timeout=30.0, what="two tasks are counted")
+    assert "runtime hook failed" not in str(pod.status()["warnings"])
     pod.signal(signal.SIGTERM)
     assert pod.ended() == 0
     seen = notes(ledger)
@@ -141,7 +141,7 @@ def test_an_own_consumer_class_gets_the_task_after_the_window(
 
     make_pod(broker=empty_broker.url(), app="own", applications=write(tmp_path / "own", OWN)).start()
     send_unknown(empty_broker.url(), since=1.0)
-    wait_until(lambda: "consumer class" in notes(ledger), timeout=20.0, what="the application's own handling")
+    wait_until(lambda: "consumer class" in notes(ledger), timeout=60.0, what="the application's own handling")
 
 
 DJANGO = {
@@ -206,9 +206,9 @@ def test_a_django_project(
         applications=write(tmp_path / "project", DJANGO),
         env={"DATABASE": str(tmp_path / "database"), "DJANGO_SETTINGS_MODULE": "storefront.settings"},
     )
-    pod.start().wait_for("/readyz", timeout=30.0)
+    pod.start().wait_for("/readyz")
     send(empty_broker.url(), "orders.store", 7)
-    wait_until(lambda: ledger.llen("stored") == 1, timeout=20.0, what="the task ran")
+    wait_until(lambda: ledger.llen("stored") == 1, timeout=60.0, what="the task ran")
     said = json.loads(ledger.lrange("stored", 0, 0)[0])
     assert said == {"stored": 1, "acks_late": True, "zone": "Europe/Berlin"}
     assert pod.status()["warnings"] == []

@@ -20,7 +20,7 @@ from tests.integration.servers import RabbitServer, RedisServer, wait_until
 def told(pod: Pod, broker: str, ledger: Redis) -> dict[str, Any]:
     """What the task shop.tell says about the settings in force."""
     send(broker, "shop.tell", "told")
-    wait_until(lambda: ledger.llen("told") > 0, timeout=15.0, what="shop.tell")
+    wait_until(lambda: ledger.llen("told") > 0, timeout=60.0, what="shop.tell")
     pod.wait_for("/readyz")
     document: dict[str, Any] = json.loads(cast("bytes", ledger.lpop("told")))
     return document
@@ -83,7 +83,7 @@ def test_addresses_in_parts_are_composed_and_secrets_never_printed(
     wait_for_entries(ledger, "composed", 1)
 
     with Redis.from_url(empty_broker.url(1)) as backend:
-        wait_until(lambda: backend.keys("celery-task-meta-*") != [], timeout=5.0, what="a result in database 1")
+        wait_until(lambda: backend.keys("celery-task-meta-*") != [], timeout=30.0, what="a result in database 1")
     seen = pod.output() + Path(f"/proc/{pod.pid}/cmdline").read_text() + pod.get("/status").text
     assert_no_secret(seen)
 
@@ -156,7 +156,7 @@ def test_another_address_in_the_code_is_overridden_and_told(
 def test_disabled_probes_open_no_port(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
     pod = make_pod(broker=empty_broker.url(), app="endings", settings={"probePort": None}).start()
     send(empty_broker.url(), "endings.rest", "ran", 0.0)
-    wait_for_entries(ledger, "ran", 1, timeout=30.0)
+    wait_for_entries(ledger, "ran", 1, timeout=60.0)
     inodes = sockets_of(pod.pid)
     listening = [
         line.split()[9] for line in Path("/proc/net/tcp6").read_text().splitlines()[1:] if line.split()[3] == "0A"

@@ -17,6 +17,7 @@ from tests.integration.runtime.secured import HOST, Certificates, SecuredRabbit,
 from tests.integration.runtime.test_configuration import assert_no_secret
 from tests.integration.runtime.test_connections import works
 from tests.integration.servers import wait_until
+from tests.integration.waiting import eventually
 
 Json = dict[str, Any]
 TLS = {"caFrom": key("tls", "ca.crt"), "certificateFrom": key("tls", "tls.crt"), "keyFrom": key("tls", "tls.key")}
@@ -66,7 +67,7 @@ async def test_redis_with_client_certificates(
     url = url_of(secured.port, certificates)
     seen = await works(namespace, make_pod, tmp_path, url, ledger, celery=version)
     with Redis.from_url(url_of(secured.port, certificates, 1)) as backend:
-        wait_until(lambda: backend.keys("celery-task-meta-*") != [], timeout=5.0, what="a result over TLS")
+        wait_until(lambda: backend.keys("celery-task-meta-*") != [], timeout=30.0, what="a result over TLS")
     assert_no_secret(seen)
     assert "PRIVATE KEY" not in seen
 
@@ -103,9 +104,9 @@ async def test_a_server_with_another_name_is_not_trusted(
         broker = of_redis(impostor.port)["broker"]
         broker["parts"]["scheme"] = scheme
         namespace = Namespace(spec={"broker": broker}, secrets=secrets_of(certificates))
-        assert await namespace.reachable() == (False, "TlsFailed")
+        await eventually(namespace.reachable, lambda found: found == (False, "TlsFailed"), within=30.0)
         pod = make_pod(celery="celery-5.3", env=namespace.environment(tmp_path), settings={"pool": "solo"}).start()
-        wait_until(lambda: "IP address mismatch" in pod.output(), timeout=20.0, what="a refusal")
+        wait_until(lambda: "IP address mismatch" in pod.output(), timeout=60.0, what="a refusal")
     finally:
         impostor.kill()
 

@@ -40,7 +40,7 @@ def make_flower(make_pod: PodMaker) -> FlowerMaker:
 
 
 def ask(pod: Pod, path: str, auth: tuple[str, str] | None = ACCOUNT) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{pod.port}{path}", auth=auth, timeout=5.0, trust_env=False)
+    return httpx.get(f"http://127.0.0.1:{pod.port}{path}", auth=auth, timeout=30.0, trust_env=False)
 
 
 def test_flower_sees_a_worker_and_its_finished_task(
@@ -118,7 +118,7 @@ def test_flower_ends_at_once_and_keeps_what_it_saw(
     wait_until(lambda: "SUCCESS" in ask(first, "/api/tasks").text, timeout=60.0, what="the task in Flower")
 
     first.signal(signal.SIGTERM)
-    assert first.ended(timeout=10.0) == 0
+    assert first.ended(timeout=30.0) == 0
 
     second = make_flower(*options, broker=empty_broker.url()).wait_for("/healthcheck")
     assert "SUCCESS" in ask(second, "/api/tasks").text

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-
 import pytest
 from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.kubelet import wait_for_end
 from tests.integration.runtime.pods import send
 from tests.integration.runtime.test_shutdown import GRACE, unacknowledged, waiting
-from tests.integration.servers import RedisServer
+from tests.integration.servers import RedisServer, wait_until
 
 verify = pytest.mark.verify
 
@@ -38,12 +36,13 @@ def test_a_task_that_is_handed_over_at_sigterm_is_not_forgotten(
     settings = {"taskDelivery": delivery, "gracePeriodSeconds": GRACE}
     pod = make_pod(celery=celery, broker=broker, app="handing", settings=settings).start().wait_for("/readyz")
     send(broker, "handing.rest", "handed", seconds)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        pod.ended(timeout=GRACE)
+    # It sends itself SIGTERM: the grace period begins there, and not when the message is sent.
+    wait_until(lambda: not pod.running or pod.answers("/readyz", 503), timeout=60.0, what="SIGTERM")
+    wait_for_end(pod, within=GRACE)
     pod.kill()
 
     assert ledger.llen("handed.begin") == 1
     assert ledger.llen("handed") == (seconds == SHORT)
     assert unacknowledged(broker) == 0
     cut = delivery == "AtLeastOnce" and seconds == LONG
-    assert waiting(broker) == ["handing.rest handed"] * cut
+    assert waiting(broker, expected=cut) == ["handing.rest handed"] * cut

@@ -88,17 +88,17 @@ def live(pod: Pod, broker: RedisServer, ledger: Redis, *, awaited: str | None = 
     ``drained``: for a while before.
     """
     pod.start()
-    wait_until(lambda: "ready." in pod.output(), timeout=20.0, what="the worker consumes")
+    wait_until(lambda: "ready." in pod.output(), timeout=60.0, what="the worker consumes")
     send(broker.url(), "nobody.knows", "x")
     send(broker.url(), "shop.record", "worked")
-    wait_for_entries(ledger, "worked", 1)
-    wait_until(lambda: "nobody.knows" in pod.output(), timeout=10.0, what="the unknown task is met")
+    wait_for_entries(ledger, "worked", 1, timeout=60.0)
+    wait_until(lambda: "nobody.knows" in pod.output(), timeout=30.0, what="the unknown task is met")
     if drained:
         live_through_a_drain(pod, broker, ledger)
     if awaited is not None:
-        wait_until(lambda: awaited in failures(pod), timeout=15.0, what=awaited)
+        wait_until(lambda: awaited in failures(pod), timeout=30.0, what=awaited)
     pod.signal(signal.SIGTERM)
-    assert pod.ended(timeout=30.0) == 0
+    assert pod.ended() == 0
     assert ledger.llen("worked") == 1
 
 
@@ -107,7 +107,7 @@ def live_through_a_drain(pod: Pod, broker: RedisServer, ledger: Redis) -> None:
     due = datetime.now(UTC) + timedelta(seconds=2)
     send(broker.url(), "shop.record", "due", eta=due.isoformat())
     with broker.client() as client:
-        wait_until(lambda: records(client) == 0, timeout=5.0, what="it is held")
+        wait_until(lambda: records(client) == 0, timeout=30.0, what="it is held")
         assert drain(pod)["draining"] is True
         send(broker.url(), "shop.record", "meanwhile")
 
@@ -115,7 +115,7 @@ def live_through_a_drain(pod: Pod, broker: RedisServer, ledger: Redis) -> None:
             # It ran, or is back in the queue, where the other one may be.
             return ledger.llen("due") == 1 or records(client) + ledger.llen("meanwhile") == 2
 
-        wait_until(was_due, timeout=10.0, what="it was due")
+        wait_until(was_due, timeout=30.0, what="it was due")
     undrain(pod)
     wait_for_entries(ledger, "meanwhile", 1)
     wait_for_entries(ledger, "due", 1)

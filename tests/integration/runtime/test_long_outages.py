@@ -42,7 +42,7 @@ def outlive_an_outage(broker: RedisServer | RabbitServer, celery: str, make_pod:
     pod = make_pod(celery=celery, broker=broker.url(), settings=settings).start().wait_for("/readyz")
     for number in range(TASKS):
         send(broker.url(), "shop.rest", f"task-{number}", 5.0)
-    wait_until(lambda: pod.status()["active"] == 2, timeout=15.0, what="two tasks run")
+    wait_until(lambda: pod.status()["active"] == 2, timeout=30.0, what="two tasks run")
     pid = pod.pid
 
     broker.stop()
@@ -61,12 +61,12 @@ def outlive_an_outage(broker: RedisServer | RabbitServer, celery: str, make_pod:
     assert took < BACK_SECONDS
     assert "runtime hook failed" not in str(pod.status()["warnings"])
     pod.signal(signal.SIGTERM)
-    assert pod.ended(timeout=30.0) == 0
+    assert pod.ended() == 0
 
 
 def watch_probes(pod: Pod, seconds: float) -> None:
     """Alive and ready all the time; the outage is seen."""
-    wait_until(lambda: pod.status()["connected"] is False, timeout=15.0, what="the outage is seen")
+    wait_until(lambda: pod.status()["connected"] is False, timeout=60.0, what="the outage is seen")
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert pod.get("/livez").status_code == 200

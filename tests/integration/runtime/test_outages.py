@@ -25,7 +25,7 @@ def test_a_broker_outage_restarts_nothing(pool: str, make_pod: PodMaker, tmp_pat
         pid = pod.pid
 
         broker.stop()
-        wait_until(lambda: pod.status()["connected"] is False, timeout=10.0, what="the outage is seen")
+        wait_until(lambda: pod.status()["connected"] is False, timeout=60.0, what="the outage is seen")
         end = time.monotonic() + OUTAGE_SECONDS
         while time.monotonic() < end:
             assert pod.get("/livez").status_code == 200
@@ -34,12 +34,12 @@ def test_a_broker_outage_restarts_nothing(pool: str, make_pod: PodMaker, tmp_pat
 
         broker.start()
         send(broker.url(), "shop.record", "after")
-        wait_for_entries(ledger, "after", 1, timeout=40.0)
+        wait_for_entries(ledger, "after", 1, timeout=90.0)
         assert pod.pid == pid
         assert pod.running
         status = pod.status()
         assert status["connected"] is True
-        wait_until(lambda: pod.status()["loopAgeSeconds"] < 2.0, timeout=5.0, what="the loop is stamped again")
+        wait_until(lambda: pod.status()["loopAgeSeconds"] < 2.0, timeout=30.0, what="the loop is stamped again")
 
 
 def test_an_outage_with_unacknowledged_messages_ends_no_worker(
@@ -48,15 +48,15 @@ def test_an_outage_with_unacknowledged_messages_ends_no_worker(
     """kombu 5.7 raises AttributeError while it closes a lost connection that still has such messages."""
     with RedisServer(folder=tmp_path / "outage", append_only=True) as broker:
         pod = make_pod(broker=broker.url(), settings={"config": {"task_acks_late": True}}).start().wait_for("/readyz")
-        send(broker.url(), "shop.rest", "running", 30.0)
-        wait_until(lambda: pod.status()["active"] == 1, timeout=10.0, what="the task runs")
+        send(broker.url(), "shop.rest", "running", 90.0)
+        wait_until(lambda: pod.status()["active"] == 1, timeout=30.0, what="the task runs")
         pid = pod.pid
         broker.stop()
-        wait_until(lambda: pod.status()["connected"] is False, timeout=10.0, what="the outage is seen")
+        wait_until(lambda: pod.status()["connected"] is False, timeout=60.0, what="the outage is seen")
         broker.start()
-        wait_until(lambda: pod.status()["connected"] is True, timeout=40.0, what="the worker is back")
+        wait_until(lambda: pod.status()["connected"] is True, timeout=90.0, what="the worker is back")
         send(broker.url(), "shop.record", "after")
-        wait_for_entries(ledger, "after", 1, timeout=20.0)
+        wait_for_entries(ledger, "after", 1, timeout=60.0)
         assert pod.pid == pid
         assert pod.running
 
@@ -64,7 +64,7 @@ def test_an_outage_with_unacknowledged_messages_ends_no_worker(
 def test_a_worker_started_during_an_outage_is_started_but_not_ready(make_pod: PodMaker) -> None:
     """Not restarted by its startup probe, yet not counted as available: its address may be the mistake."""
     pod = make_pod(broker=f"redis://127.0.0.1:{free_port()}/0").start()
-    pod.wait_for("/startupz", timeout=30.0)
+    pod.wait_for("/startupz")
     assert pod.get("/livez").status_code == 200
     assert pod.get("/readyz").status_code == 503
     assert pod.get("/readyz").text == "not consuming yet\n"

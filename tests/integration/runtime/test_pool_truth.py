@@ -68,7 +68,7 @@ def test_children_that_work_once_are_no_spiral(make_pod: PodMaker, empty_broker:
 def test_a_task_that_holds_the_interpreter_is_survived(
     make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
 ) -> None:
-    hold_the_interpreter(6, make_pod, empty_broker, ledger)
+    hold_the_interpreter(8, make_pod, empty_broker, ledger)
 
 
 @pytest.mark.verify
@@ -84,11 +84,11 @@ def hold_the_interpreter(seconds: int, make_pod: PodMaker, broker: RedisServer, 
     send(broker.url(), "troubled.hold_gil", "held", seconds)
     wait_for_entries(ledger, "held.begin", 1)
     started = time.monotonic()
-    assert not answers_in_time(pod, min(TIMEOUT_SECONDS, seconds - 2.0)), "the task did not hold the interpreter"
-    wait_for_entries(ledger, "held", 1, timeout=seconds + 10.0)
+    assert not answers_in_time(pod, min(TIMEOUT_SECONDS, seconds / 4)), "the task did not hold the interpreter"
+    wait_for_entries(ledger, "held", 1, timeout=seconds + 60.0)
     silent = time.monotonic() - started
     assert silent // PERIOD_SECONDS + 1 < FAILURES
-    assert answers_in_time(pod, TIMEOUT_SECONDS)
+    wait_until(lambda: answers_in_time(pod, TIMEOUT_SECONDS), timeout=30.0, what="an answer, and a good one")
 
 
 def answers_in_time(pod: Pod, timeout: float) -> bool:
@@ -107,9 +107,9 @@ def test_a_solo_worker_is_alive_until_its_task_should_have_ended(
     """The probe thread answers while the loop stands still; the limit itself is liveness.worker_alive's test."""
     settings = {"pool": "solo", "maxTaskDurationSeconds": 300}
     pod = make_pod(broker=empty_broker.url(), settings=settings).start().wait_for("/readyz")
-    send(empty_broker.url(), "shop.rest", "rested", 4.0)
+    send(empty_broker.url(), "shop.rest", "rested", 120.0)
     wait_for_entries(ledger, "rested.begin", 1)
-    wait_until(lambda: pod.status()["loopAgeSeconds"] > 2.5, timeout=6.0, what="the loop stands still")
+    wait_until(lambda: pod.status()["loopAgeSeconds"] > 2.5, timeout=30.0, what="the loop stands still")
     assert pod.get("/livez").status_code == 200
     status = pod.status()
     assert (status["active"], status["reserved"], status["held"]) == (1, 0, 0)
@@ -122,9 +122,12 @@ def test_rate_limited_tasks_are_held(make_pod: PodMaker, empty_broker: RedisServ
     for _ in range(4):
         send(empty_broker.url(), "troubled.limited", "limited")
     wait_for_entries(ledger, "limited", 1)
-    wait_until(lambda: pod.status()["held"] == 3, timeout=10.0, what="three tasks held")
-    status = pod.status()
-    assert (status["active"], status["reserved"], status["eta"]) == (0, 0, 0)
+
+    def counts() -> tuple[int, ...]:
+        status = pod.status()
+        return status["held"], status["active"], status["reserved"], status["eta"]
+
+    wait_until(lambda: counts() == (3, 0, 0, 0), timeout=30.0, what="three tasks held, and nothing else")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo", pytest.param("gevent", marks=pytest.mark.verify)])
@@ -133,5 +136,9 @@ def test_eta_tasks_are_not_held(pool: str, make_pod: PodMaker, empty_broker: Red
     pod.start().wait_for("/readyz")
     for _ in range(3):
         send(empty_broker.url(), "shop.record", "later", eta="2099-01-01T00:00:00+00:00")
-    wait_until(lambda: pod.status()["eta"] == 3, timeout=15.0, what="three ETA tasks")
-    assert pod.status()["held"] == 0
+
+    def counts() -> tuple[int, int]:
+        status = pod.status()
+        return status["eta"], status["held"]
+
+    wait_until(lambda: counts() == (3, 0), timeout=30.0, what="three ETA tasks, none of them held")

@@ -42,12 +42,13 @@ def test_a_dripping_client_delays_a_probe_by_one_second_at_most(port: int) -> No
         thread.start()
         started = time.monotonic()
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=6.0, trust_env=False)
+            answer = httpx.get(f"http://127.0.0.1:{port}/livez", timeout=60.0, trust_env=False)
         finally:
             over.set()
             thread.join()
     assert answer.text == "ok\n"
-    assert time.monotonic() - started < 2.0
+    # One second, and time for a busy machine. With a second for each byte it would be minutes.
+    assert time.monotonic() - started < 10.0
 
 
 @pytest.mark.parametrize(
@@ -68,11 +69,12 @@ def test_the_deadline_is_the_only_command(
 ) -> None:
     headers = {"Authorization": token} if token else {}
     url = f"http://127.0.0.1:{port}{path}"
-    assert httpx.request(method, url, content=body, headers=headers, trust_env=False).status_code == code
+    answer = httpx.request(method, url, content=body, headers=headers, timeout=30.0, trust_env=False)
+    assert answer.status_code == code
 
 
 def test_a_body_that_comes_after_its_head_is_waited_for(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=5.0) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=30.0) as client:
         client.sendall(b"POST /deadline HTTP/1.1\r\nAuthorization: Bearer uid\r\nContent-Length: 13\r\n\r\n")
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.sendall(b'{"seconds"')

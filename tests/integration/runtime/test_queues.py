@@ -38,7 +38,7 @@ def of_rabbit(rabbit: RabbitServer, path: str) -> Any:
     answer = httpx.get(
         f"http://127.0.0.1:{rabbit.management_port}/api/{path}",
         auth=(rabbit.username, rabbit.password),
-        timeout=5.0,
+        timeout=30.0,
         trust_env=False,
     )
     return answer.json() if answer.status_code == 200 else {}
@@ -78,7 +78,7 @@ def test_a_group_consumes_those_of_the_declared_queues_that_it_names(
 ) -> None:
     pod = make_pod(broker=empty_broker.url(), settings={"queues": declared([{"name": "one"}, {"name": "two"}])})
     pod.start("-Q", "two").wait_for("/readyz")
-    wait_until(lambda: pod.status()["consuming"] == ["two"], timeout=10.0, what="its queue")
+    wait_until(lambda: pod.status()["consuming"] == ["two"], timeout=30.0, what="its queue")
 
     send(empty_broker.url(), "shop.record", "seen", queue="two")
     wait_for_entries(ledger, "seen", 1)
@@ -164,7 +164,7 @@ def test_a_producer_declares_queues_as_the_workers_do(
 
     said = produce("celery-5.7", client, secrets, "safe", "reports", "plain")
 
-    wait_for_entries(ledger, "sent", 3)
+    wait_for_entries(ledger, "sent", 3, timeout=60.0)
     assert said["queues"] == ["safe", "reports", "plain", "own"]
     assert said["options"]["confirm_publish"] is True
     assert said["routes"] == {"x.*": {"queue": "plain"}}

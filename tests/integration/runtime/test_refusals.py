@@ -20,20 +20,26 @@ def test_a_redis_without_memory_is_asked_now_and_then(make_pod: PodMaker, tmp_pa
     with RedisServer(folder=tmp_path / "full") as broker, Redis.from_url(broker.url()) as admin:
         pod = make_pod(broker=broker.url(), component="beat", settings=beat_settings(every(1.0))).start()
         pod.wait_for("/readyz")
-        wait_until(lambda: pod.status()["dispatched"] > 0, timeout=15.0, what="a tick")
+        wait_until(lambda: pod.status()["dispatched"] > 0, timeout=60.0, what="a tick")
         admin.config_set("maxmemory", "1")
-        wait_until(lambda: pod.status()["connected"] is False, timeout=10.0, what="the refusal is seen")
-        assert "Redis refuses SET: " in pod.status()["lastProblem"]
+        wait_until(lambda: pod.status()["connected"] is False, timeout=60.0, what="the refusal is seen")
+        wait_until(
+            lambda: "Redis refuses SET: " in (pod.status()["lastProblem"] or ""),
+            timeout=30.0,
+            what="the refusal is told",
+        )
 
-        before = connections(admin)
+        before, started = connections(admin), time.monotonic()
         time.sleep(WATCHED_SECONDS)
-        assert connections(admin) - before <= 2 * WATCHED_SECONDS, "the broker is stormed"
+        assert connections(admin) - before <= 2 * (time.monotonic() - started), "the broker is stormed"
         assert pod.get("/livez").status_code == 200
-        assert pod.status()["lastTickAgeSeconds"] < WATCHED_SECONDS
+        wait_until(
+            lambda: pod.status()["lastTickAgeSeconds"] < WATCHED_SECONDS, timeout=30.0, what="it ticks while it waits"
+        )
 
         dispatched = pod.status()["dispatched"]
         admin.config_set("maxmemory", "0")
-        wait_until(lambda: pod.status()["dispatched"] > dispatched, timeout=10.0, what="a tick after the refusal")
+        wait_until(lambda: pod.status()["dispatched"] > dispatched, timeout=60.0, what="a tick after the refusal")
         assert pod.status()["connected"] is True
         assert pod.output().count("nothing can be claimed (Redis refuses SET") == 1
 
@@ -51,18 +57,19 @@ def test_missing_rights_on_rabbitmq_are_told_and_hold_the_schedule_back(
     # RabbitMQ remembers what a channel may do until that was idle for a second: no entries beside this one.
     settings = {**beat_settings(every(3.0)), "cluster": rights.username, "config": {"beat_schedule": {}}}
     pod = make_pod(broker=rights.url(), component="beat", settings=settings).start()
-    wait_until(lambda: refused(pod), timeout=20.0, what="the refusal is told")
+    wait_until(lambda: refused(pod), timeout=60.0, what="the refusal is told")
     assert "celery-operator.beat." in pod.status()["lastProblem"]
     assert pod.get("/livez").status_code == 200
     assert pod.status()["dispatched"] == 0
     assert pod.status()["missed"] == 0, "nothing needs to be missed while the schedule waits"
 
     rights.grant(configure=".*", write=".*", read=".*")
-    pod.wait_for("/readyz", timeout=15.0)
-    wait_until(lambda: pod.status()["dispatched"] > 0, timeout=15.0, what="a tick with the rights")
+    pod.wait_for("/readyz")
+    wait_until(lambda: pod.status()["dispatched"] > 0, timeout=60.0, what="a tick with the rights")
 
     rights.grant(configure="", write="", read="")
-    wait_until(lambda: refused(pod), timeout=20.0, what="the lost rights are told")
+    wait_until(lambda: refused(pod), timeout=60.0, what="the lost rights are told")
+    wait_until(lambda: pod.status()["lastMissed"] is not None, timeout=30.0, what="the tick is told")
     status = pod.status()
     assert status["missed"] == 1
     assert status["lastMissed"].startswith("ours i3-")
@@ -80,7 +87,7 @@ class Rights:
     def __init__(self, rabbit: RabbitServer, *, username: str) -> None:
         self.username = username
         self._rabbit = rabbit
-        self._api = httpx.Client(base_url=rabbit.management_url(), trust_env=False)
+        self._api = httpx.Client(base_url=rabbit.management_url(), trust_env=False, timeout=60.0)
         self._put(f"/api/users/{username}", {"password": "limited", "tags": ""})
 
     def url(self) -> str:

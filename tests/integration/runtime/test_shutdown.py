@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.kubelet import wait_for_end
 from tests.integration.runtime.pods import Pod, send, wait_for_entries
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
@@ -27,14 +26,17 @@ GRACE = 8.0
 """Seconds; the watchdog acts 3 s before."""
 
 
-def waiting(broker: str) -> list[str]:
-    """Names and keys of the tasks in the queue, taken out of it."""
+def waiting(broker: str, *, expected: int = 0) -> list[str]:
+    """Names and keys of the tasks in the queue, taken out of it.
+
+    ``expected``: so many are waited for, since a broker takes its time; for more of them there is only a look.
+    """
     found: list[str] = []
     with kombu.Connection(broker) as connection:
         queue = connection.SimpleQueue("celery")
         try:
             while True:
-                message = queue.get(block=True, timeout=0.5)
+                message = queue.get(block=True, timeout=30.0 if len(found) < expected else 0.5)
                 found.append(f"{message.headers['task']} {message.payload[0][0]}")
                 message.ack()
         except queue.Empty:
@@ -65,8 +67,7 @@ def end(pod: Pod, *, grace: float = GRACE) -> float:
     """
     started = time.monotonic()
     pod.signal(signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        pod.ended(timeout=grace)
+    wait_for_end(pod, within=grace)
     pod.kill()
     return time.monotonic() - started
 
@@ -99,7 +100,7 @@ def test_tasks_that_outlast_the_grace_period_go_back(
 
     end(pod)
 
-    assert waiting(broker) == ["endings.rest one", "endings.rest two"]
+    assert waiting(broker, expected=2) == ["endings.rest one", "endings.rest two"]
     assert [ledger.llen(f"{key}.finally") for key in ("one", "two")] == [1, 1], "tasks could clean up"
     assert "2 tasks are cut, and go back into their queues" in pod.output()
     assert "NOT back" not in pod.output()
@@ -113,17 +114,20 @@ def test_an_early_acknowledged_task_uses_the_time_that_is_left(
     broker = empty_broker.url()
     pod = worker(make_pod, broker, grace=12.0).wait_for("/readyz")
     send(broker, "endings.rest", "late", 60.0)
-    send(broker, "endings.early", "early", 9.5)
+    send(broker, "endings.early", "early", 60.0)
     wait_for_entries(ledger, "late.begin", 1)
     wait_for_entries(ledger, "early.begin", 1)
 
-    end(pod, grace=12.0)
+    pod.signal(signal.SIGTERM)
+    wait_until(lambda: "LOST unless they end in time" in pod.output(), timeout=60.0, what="the other one is cut")
+    wait_for_entries(ledger, "late.finally", 1)
+    assert ledger.llen("early.finally") == 0, "the task that cannot go back was ended too soon"
+    ledger.rpush("early.end", "now")
+    wait_for_end(pod, within=3.0)
+    pod.kill()
 
-    assert waiting(broker) == ["endings.rest late"]
+    assert waiting(broker, expected=1) == ["endings.rest late"]
     assert ledger.llen("early") == 1, "the task that cannot go back was ended too soon"
-    late, early = (wait_for_entries(ledger, key, 1)[0] for key in ("late.finally", "early"))
-    assert late < early, "the other one went back before"
-    assert "LOST unless they end in time" in pod.output()
     assert "endings.early[" in pod.output().rpartition("LOST unless")[2].splitlines()[0]
 
 
@@ -151,7 +155,8 @@ def test_a_task_that_ends_while_another_is_waited_for_is_not_run_again(
     end(pod)
     assert ledger.llen("short") == 1
     assert unacknowledged(broker) == 0, "Redis would hand the short one out again"
-    assert waiting(broker) == ([] if pool == "prefork" else ["endings.rest long"])
+    back = [] if pool == "prefork" else ["endings.rest long"]
+    assert waiting(broker, expected=len(back)) == back
 
 
 @pytest.mark.parametrize("celery", ["celery-5.3", NEWEST])
@@ -163,7 +168,7 @@ def test_a_task_that_goes_on_after_sigterm_is_killed(
     send(broker, "endings.stubborn", "stubborn", 60.0)
     wait_for_entries(ledger, "stubborn.begin", 1)
     end(pod)
-    assert waiting(broker) == ["endings.stubborn stubborn"]
+    assert waiting(broker, expected=1) == ["endings.stubborn stubborn"]
 
 
 @pytest.mark.parametrize("celery", ["celery-5.3", "celery-5.6", NEWEST])
@@ -185,7 +190,7 @@ def test_a_cut_task_has_no_result_yet(
     with Redis.from_url(empty_broker.url(1)) as backend:
         states = [json.loads(backend.get(key))["status"] for key in backend.keys("celery-task-meta-*")]
     assert states == []
-    assert waiting(broker) == ["endings.rest told"]
+    assert waiting(broker, expected=1) == ["endings.rest told"]
 
 
 def test_the_operator_shortens_the_deadline(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
@@ -195,15 +200,14 @@ def test_the_operator_shortens_the_deadline(make_pod: PodMaker, empty_broker: Re
     wait_for_entries(ledger, "shortened.begin", 1)
     assert pod.status()["deadlineSeconds"] is None
     pod.signal(signal.SIGTERM)
-    wait_until(lambda: pod.status()["deadlineSeconds"] is not None, timeout=5.0, what="SIGTERM is seen")
-    assert 290.0 < pod.status()["deadlineSeconds"] <= 300.0
+    wait_until(lambda: pod.status()["deadlineSeconds"] is not None, timeout=30.0, what="SIGTERM is seen")
+    assert 240.0 < pod.status()["deadlineSeconds"] <= 300.0
 
-    started = time.monotonic()
     assert tell_deadline(pod, 5.0).status_code == 204
 
-    assert pod.ended(timeout=6.0) == 0
-    assert time.monotonic() - started < 5.0
-    assert waiting(broker) == ["endings.rest shortened"]
+    assert wait_for_end(pod, within=5.0) < 5.0
+    assert pod.returncode == 0
+    assert waiting(broker, expected=1) == ["endings.rest shortened"]
 
 
 def test_a_deadline_told_before_sigterm_is_remembered_and_never_grows(
@@ -216,7 +220,7 @@ def test_a_deadline_told_before_sigterm_is_remembered_and_never_grows(
     assert tell_deadline(pod, 30.0).status_code == 204
     assert tell_deadline(pod, 200.0).status_code == 204
     pod.signal(signal.SIGTERM)
-    wait_until(lambda: pod.status()["deadlineSeconds"] is not None, timeout=5.0, what="SIGTERM is seen")
+    wait_until(lambda: pod.status()["deadlineSeconds"] is not None, timeout=20.0, what="SIGTERM is seen")
     assert pod.status()["deadlineSeconds"] <= 30.0
 
 
@@ -226,6 +230,7 @@ def tell_deadline(pod: Pod, seconds: float) -> httpx.Response:
         f"http://127.0.0.1:{pod.port}/deadline",
         json={"seconds": seconds},
         headers={"Authorization": f"Bearer {pod.uid}"},
+        timeout=30.0,
         trust_env=False,
     )
 
@@ -255,7 +260,7 @@ def test_pools_that_cannot_end_a_task_end_with_their_tasks_back(
 
     end(pod)
 
-    assert waiting(broker) == [f"endings.rest {pool}"]
+    assert waiting(broker, expected=1) == [f"endings.rest {pool}"]
     assert "put back into their queues; this process ends now" in pod.output()
 
 
@@ -267,7 +272,7 @@ def test_a_solo_task_inside_a_client_of_its_own_goes_back(
     send(broker, "endings.blocked", "blocked")
     wait_for_entries(ledger, "blocked.begin", 1)
     end(pod)
-    assert waiting(broker) == ["endings.blocked blocked"]
+    assert waiting(broker, expected=1) == ["endings.blocked blocked"]
 
 
 @pytest.mark.parametrize("celery", [pytest.param("celery-5.5", marks=VERIFY), NEWEST])
@@ -277,15 +282,16 @@ def test_tasks_that_wait_for_their_rate_go_back_at_once(
     broker = empty_broker.url()
     config = {"worker_prefetch_multiplier": 4, "worker_disable_prefetch": False}
     pod = worker(make_pod, broker, celery, grace=60.0, config=config).wait_for("/readyz")
-    send(broker, "endings.limited", "first", 8.0)
+    send(broker, "endings.limited", "first", 120.0)
     wait_for_entries(ledger, "first.begin", 1)
-    send(broker, "endings.limited", "second", 8.0)
-    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the worker holds the second")
+    send(broker, "endings.limited", "second", 120.0)
+    wait_until(lambda: length(broker) == 0, timeout=30.0, what="the worker holds the second")
     pod.signal(signal.SIGTERM)
-    wait_until(lambda: length(broker) == 1, timeout=5.0, what="it is back")
+    wait_until(lambda: length(broker) == 1, timeout=30.0, what="it is back")
     assert pod.running
-    assert waiting(broker) == ["endings.limited second"]
-    assert pod.ended(timeout=30.0) == 0
+    assert waiting(broker, expected=1) == ["endings.limited second"]
+    ledger.rpush("first.end", "now")
+    assert pod.ended() == 0
     assert [ledger.llen(key) for key in ("first", "second")] == [1, 0]
 
 
@@ -302,9 +308,10 @@ def test_what_waits_inside_a_threads_pool_goes_back_at_the_deadline(
         wait_for_entries(ledger, f"{key}.begin", 1)
     send(broker, "endings.rest", "late", 60.0)
     send(broker, "endings.early", "early", 60.0)
-    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the pool holds both")
+    wait_until(lambda: length(broker) == 0, timeout=30.0, what="the pool holds both")
     end(pod)
-    assert waiting(broker) == ["endings.early early", "endings.rest late", "endings.rest one", "endings.rest two"]
+    back = ["endings.early early", "endings.rest late", "endings.rest one", "endings.rest two"]
+    assert waiting(broker, expected=4) == back
     assert [ledger.llen(f"{key}.begin") for key in ("late", "early")] == [0, 0]
     assert unacknowledged(broker) == 0
 
@@ -321,16 +328,18 @@ def test_prefetched_and_eta_messages_go_back_at_once(
     config = {"worker_prefetch_multiplier": 4, "worker_disable_prefetch": False}
     pod = worker(make_pod, broker, celery, taskDelivery="AtMostOnce", grace=60.0, config=config).wait_for("/readyz")
     for key in ("one", "two"):
-        send(broker, "endings.rest", key, 20.0)
+        send(broker, "endings.told", key, 120.0)
         wait_for_entries(ledger, f"{key}.begin", 1)
     send(broker, "endings.rest", "prefetched", 1.0)
     send(broker, "endings.rest", "eta", 1.0, eta="2100-01-01T00:00:00+00:00")
-    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the worker holds both")
+    wait_until(lambda: length(broker) == 0, timeout=30.0, what="the worker holds both")
     pod.signal(signal.SIGTERM)
-    wait_until(lambda: length(broker) == 2, timeout=5.0, what="both are back")
+    wait_until(lambda: length(broker) == 2, timeout=30.0, what="both are back")
     assert pod.running
-    assert waiting(broker) == ["endings.rest eta", "endings.rest prefetched"]
-    assert pod.ended(timeout=40.0) == 0
+    assert waiting(broker, expected=2) == ["endings.rest eta", "endings.rest prefetched"]
+    for key in ("one", "two"):
+        ledger.rpush(f"{key}.end", "now")
+    assert pod.ended() == 0
     assert [ledger.llen(key) for key in ("one", "two", "prefetched")] == [1, 1, 0]
 
 
@@ -346,11 +355,12 @@ def test_a_message_that_a_threads_pool_has_is_run_once(
         send(broker, "endings.rest", key, 4.0)
     for key in ("one", "two"):
         wait_for_entries(ledger, f"{key}.begin", 1)
-    wait_until(lambda: length(broker) == 0, timeout=10.0, what="the pool holds the third")
+    wait_until(lambda: length(broker) == 0, timeout=30.0, what="the pool holds the third")
     pod.signal(signal.SIGTERM)
-    assert pod.ended(timeout=30.0) == 0
+    assert pod.ended() == 0
     assert [ledger.llen(key) for key in ("one", "two")] == [1, 1]
-    assert ledger.llen("three") + len(waiting(broker)) == 1
+    ran = ledger.llen("three")
+    assert ran + len(waiting(broker, expected=1 - ran)) == 1
 
 
 @pytest.mark.parametrize(
@@ -366,12 +376,12 @@ def test_rabbitmq_gets_heartbeats_while_a_task_is_waited_for(
 ) -> None:
     """Without them it closes the connection and gives the task to another worker, while it runs here."""
     broker = rabbit.url()
-    config = {"broker_heartbeat": 2}
+    config = {"broker_heartbeat": 4}
     pod = worker(make_pod, broker, celery, pool=pool, grace=60.0, config=config).wait_for("/readyz")
-    send(broker, "endings.rest", "long", 12.0)
+    send(broker, "endings.rest", "long", 18.0)
     wait_for_entries(ledger, "long.begin", 1)
     pod.signal(signal.SIGTERM)
-    assert pod.ended(timeout=30.0) == 0
+    assert pod.ended() == 0
     assert ledger.llen("long") == 1
     assert waiting(broker) == [], "the task was given back although it has ended"
 
@@ -389,7 +399,7 @@ def test_a_broker_that_hangs_at_the_deadline_still_has_the_message(
         broker.signal(signal.SIGCONT)
         with Redis.from_url(broker.url()) as client:
             wait_until(
-                lambda: client.llen("celery") + client.hlen("unacked") == 1, timeout=5.0, what="one message is there"
+                lambda: client.llen("celery") + client.hlen("unacked") == 1, timeout=30.0, what="one message is there"
             )
         assert "Unrecoverable error" not in pod.output()
         assert "endings.rest[" in pod.output().partition("NOT back in their queues")[2].splitlines()[0]
@@ -423,7 +433,7 @@ def test_requeue_waits_a_bounded_time_and_puts_the_rest_back(
 
     took = end(pod, grace=14.0)
 
-    assert waiting(broker) == ["endings.rest long"]
+    assert waiting(broker, expected=1) == ["endings.rest long"]
     assert ledger.llen("short") == 1
     assert took > 4.0, "the short task had its time"
 
@@ -439,7 +449,7 @@ def test_requeue_ends_when_the_last_task_has_ended(
     for key in ("one", "two"):
         wait_for_entries(ledger, f"{key}.begin", 1)
     took = end(pod, grace=30.0)
-    assert took < 15.0, "it slept for all of its 20 s"
+    assert took < 19.0, "it slept for all of its 20 s"
     assert [ledger.llen(key) for key in ("one", "two")] == [1, 1]
     assert waiting(broker) == []
     assert unacknowledged(broker) == 0
@@ -461,12 +471,10 @@ def test_a_shortened_deadline_ends_the_soft_shutdown(
     pod = worker(make_pod, broker, grace=300.0, **REQUEUE).wait_for("/readyz")
     send(broker, "endings.rest", "long", 60.0)
     wait_for_entries(ledger, "long.begin", 1)
-    started = time.monotonic()
     pod.signal(signal.SIGTERM)
     assert tell_deadline(pod, 12.0).status_code == 204
-    pod.ended(timeout=12.0)
-    assert time.monotonic() - started < 12.0
-    assert waiting(broker) == ["endings.rest long"]
+    assert wait_for_end(pod, within=12.0) < 12.0
+    assert waiting(broker, expected=1) == ["endings.rest long"]
 
 
 @pytest.mark.parametrize(("celery", "pool", "why"), [("celery-5.4", "prefork", "5.5"), (NEWEST, "threads", "prefork")])

@@ -52,13 +52,13 @@ def test_a_worker_waits_for_the_neighbours_that_there_are_and_no_longer(
     make_pod: PodMaker, empty_broker: RedisServer, celery: str
 ) -> None:
     on = {"CELERY_OPERATOR_MINGLE": "on"}
-    first, second = (make_pod(celery=celery, broker=empty_broker.url(), env=on) for _ in range(2))
+    first, second = (make_pod(celery=celery, broker=empty_broker.url(), app="patient", env=on) for _ in range(2))
     first.start().wait_for("/readyz")
     assert "mingle: all alone" in first.output()
     second.start().wait_for("/readyz")
     assert "mingle: sync with 1 nodes" in second.output()
-    # By itself, Celery listens for a second in either case.
-    assert max(seconds_of_mingle(first), seconds_of_mingle(second)) < 0.9
+    # By itself, Celery listens for a second in either case, and with this application for a minute.
+    assert max(seconds_of_mingle(first), seconds_of_mingle(second)) < 30.0
 
 
 def seconds_of_mingle(pod: Pod) -> float:
@@ -113,6 +113,6 @@ def told(broker: RedisServer, ledger: Redis) -> dict[str, int]:
     """What one task finds."""
     ledger.delete("told")
     send(broker.url(), "insider.tell", "told")
-    wait_until(lambda: ledger.llen("told") == 1, timeout=15.0, what="the task has told")
+    wait_until(lambda: ledger.llen("told") == 1, timeout=60.0, what="the task has told")
     found: dict[str, int] = json.loads(ledger.lrange("told", 0, 0)[0])
     return found

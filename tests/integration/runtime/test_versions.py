@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from typing import cast
 
@@ -13,6 +12,7 @@ from redis import Redis
 from tests.integration.runtime.conftest import PASSWORD, PodMaker
 from tests.integration.runtime.pods import SHOP_WARNINGS, send, wait_for_entries
 from tests.integration.runtime.test_beat import beat_settings, every
+from tests.integration.runtime.test_pools import IDLE_EXIT_SECONDS, assert_leaves_within
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
 OLDEST = "celery-5.3"
@@ -47,7 +47,7 @@ def run_worker(celery: str, pool: str, broker: str, make_pod: PodMaker, ledger: 
     settings = {"pool": pool, "config": {"worker_prefetch_multiplier": 1}, "taskDelivery": "AtLeastOnce"}
     pod = make_pod(celery=celery, broker=broker, settings=settings).start().wait_for("/readyz")
     send(broker, "shop.tell", "told")
-    wait_until(lambda: ledger.llen("told") > 0, timeout=15.0, what="shop.tell")
+    wait_until(lambda: ledger.llen("told") > 0, timeout=60.0, what="shop.tell")
     told = json.loads(cast("bytes", ledger.lindex("told", 0)))
     assert told["bound_acks_late"] is True
     assert told["worker_prefetch_multiplier"] == 1
@@ -55,12 +55,9 @@ def run_worker(celery: str, pool: str, broker: str, make_pod: PodMaker, ledger: 
     assert status["versions"]["celery"].startswith(celery.partition("-")[2])
     assert status["consuming"] == ["celery"]
     assert status["warnings"] == SHOP_WARNINGS
-    wait_until(lambda: pod.status()["loopAgeSeconds"] < 0.9, timeout=5.0, what="the loop is stamped again")
+    wait_until(lambda: pod.status()["loopAgeSeconds"] < 0.9, timeout=30.0, what="the loop is stamped again")
     assert pod.get("/livez").status_code == 200
-    started = time.monotonic()
-    pod.signal(signal.SIGTERM)
-    assert pod.ended() == 0
-    assert time.monotonic() - started < (7.0 if pool in ("gevent", "eventlet") else 3.5)
+    assert_leaves_within(pod, IDLE_EXIT_SECONDS[pool])
     assert PASSWORD not in pod.output()
 
 
@@ -70,7 +67,7 @@ def test_beat_of_another_version(celery: str, make_pod: PodMaker, empty_broker: 
     pod = make_pod(
         celery=celery, broker=empty_broker.url(), component="beat", settings=beat_settings(every(1.0))
     ).start()
-    wait_for_entries(ledger, "ours", 2)
+    wait_for_entries(ledger, "ours", 2, timeout=60.0)
     assert pod.status()["claims"] == "redis"
     assert pod.status()["warnings"] == SHOP_WARNINGS
 
@@ -83,12 +80,12 @@ def test_an_outage_of_another_version(
     with RedisServer(folder=tmp_path_factory.mktemp("outage")) as broker:
         pod = make_pod(celery=celery, broker=broker.url()).start().wait_for("/readyz")
         broker.stop()
-        wait_until(lambda: pod.status()["connected"] is False, timeout=10.0, what="the outage is seen")
+        wait_until(lambda: pod.status()["connected"] is False, timeout=60.0, what="the outage is seen")
         end = time.monotonic() + 10.0
         while time.monotonic() < end:
             assert pod.get("/livez").status_code == 200
             time.sleep(0.5)
         broker.start()
         send(broker.url(), "shop.record", "after")
-        wait_for_entries(ledger, "after", 1, timeout=40.0)
-        wait_until(lambda: pod.status()["loopAgeSeconds"] < 0.9, timeout=5.0, what="the loop is stamped again")
+        wait_for_entries(ledger, "after", 1, timeout=90.0)
+        wait_until(lambda: pod.status()["loopAgeSeconds"] < 0.9, timeout=30.0, what="the loop is stamped again")

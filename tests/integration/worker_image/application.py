@@ -66,7 +66,7 @@ class Application:
             ],
             **settings,
         )
-        process.wait_ready(lambda: "test ready." in process.log.read_text(), timeout=30)
+        process.wait_ready(lambda: "test ready." in process.log.read_text(), timeout=90)
         return process
 
     def beat(self) -> None:
@@ -87,14 +87,17 @@ class Application:
         return self._beat.pid
 
     def producer(self, **settings: str) -> httpx.Client:
-        """Start the HTTP producer and return a client of it, once it answers; later calls of ``http`` use it."""
+        """Start the HTTP producer and return a client of it, once it answers; later calls of ``http`` use it.
+
+        Unless told otherwise it waits longer for the broker than it would by itself, and its client longer than it.
+        """
         port = free_port()
         process = self._launch(
             "producer",
             [self.python, "-m", "uvicorn", "celery_tasks.producer.api:api", "--port", str(port)],
-            **settings,
+            **{"PUBLISH_TIMEOUT_SECONDS": "30", **settings},
         )
-        client = self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+        client = self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         self._clients.append(client)
 
         def answers() -> bool:
@@ -103,7 +106,7 @@ class Application:
             except httpx.TransportError:
                 return False
 
-        process.wait_ready(answers, timeout=30)
+        process.wait_ready(answers, timeout=90)
         return client
 
     def _launch(self, name: str, command: list[str], **settings: str) -> Process:
@@ -149,7 +152,7 @@ class Application:
         state: dict[str, Any] = answer.json()
         return state
 
-    def finished(self, task_id: str, *, timeout: float = 20) -> dict[str, Any]:
+    def finished(self, task_id: str, *, timeout: float = 60) -> dict[str, Any]:
         """The task's status once it is ready."""
         status: dict[str, Any] = {}
 
@@ -160,7 +163,7 @@ class Application:
         wait_until(ready, timeout=timeout, what=f"task {task_id} ready", interval=0.05)
         return status
 
-    def result(self, task_id: str, *, timeout: float = 20) -> Any:
+    def result(self, task_id: str, *, timeout: float = 60) -> Any:
         """What the task returned; AssertionError when it failed."""
         status = self.finished(task_id, timeout=timeout)
         assert status["state"] == "SUCCESS", status
@@ -182,7 +185,7 @@ class Application:
         def starts() -> list[dict[str, str]]:
             return [e for e in self.ledger_events() if e["kind"] == "start" and e["task_id"] == task_id]
 
-        wait_until(lambda: len(starts()) >= count, timeout=20, what=f"start {count} of task {task_id}")
+        wait_until(lambda: len(starts()) >= count, timeout=60, what=f"start {count} of task {task_id}")
         return starts()[count - 1]
 
     def ledger_report(self) -> dict[str, Any]:

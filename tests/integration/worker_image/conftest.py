@@ -67,14 +67,14 @@ def new_vhost(rabbit_server: RabbitServer, rabbit_api: httpx.Client) -> Callable
 def redis_application(
     tmp_path_factory: pytest.TempPathFactory, venv: Path, redis_server: RedisServer, ledger_server: RedisServer
 ) -> Iterator[Application]:
-    """Worker (prefork, 4 processes), beat and producer on Redis; leases of idempotent tasks last 2 s."""
+    """Worker (prefork, 4 processes), beat and producer on Redis; leases of idempotent tasks last 5 s."""
     application = Application(
         folder=tmp_path_factory.mktemp("on-redis"),
         venv=venv,
         broker_url=redis_server.url(0),
         result_url=redis_server.url(1),
         ledger_url=ledger_server.url(0),
-        IDEMPOTENCY_LEASE_SECONDS="2",
+        IDEMPOTENCY_LEASE_SECONDS="5",
     )
     try:
         application.beat()
@@ -100,7 +100,7 @@ def rabbit_application(
         broker_url=rabbit_server.url(),
         result_url=redis_server.url(2),
         ledger_url=ledger_server.url(1),
-        IDEMPOTENCY_LEASE_SECONDS="2",
+        IDEMPOTENCY_LEASE_SECONDS="5",
     )
     try:
         application.worker()

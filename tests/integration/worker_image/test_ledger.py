@@ -27,7 +27,7 @@ def test_every_execution_has_one_start_and_one_end(make_application: MakeApplica
         return Counter((e["task_id"], e["kind"]) for e in application.ledger_events())
 
     # The result is stored before the last end is written.
-    wait_until(lambda: seen() >= expected, timeout=5, what="every end written")
+    wait_until(lambda: seen() >= expected, timeout=30, what="every end written")
     assert seen() == expected
     report = application.ledger_report()
     assert (report["finished"], report["executions"]) == (31, {"celery_tasks.add": 30, "celery_tasks.unstable_task": 2})
@@ -57,15 +57,14 @@ def test_writes_are_repeated_until_the_ledger_is_back(
         worker = application.worker(pool="solo", concurrency=1)
         before = application.submit("add", x=1, y=1)
         application.result(before)
-        application.submit("long_running", duration_seconds=1, steps=1)
-        running = application.ledger_events()[-1]["task_id"]
+        running = application.submit("long_running", duration_seconds=1, steps=1)
         application.started(running)
         ledger.stop()
         assert worker.running
         ledger.start()
         application.result(running)
         wait_until(
-            lambda: application.ledger_report()["finished"] == 2, timeout=10, what="the end written", interval=0.2
+            lambda: application.ledger_report()["finished"] == 2, timeout=60, what="the end written", interval=0.2
         )
     finally:
         ledger.stop()

@@ -134,4 +134,4 @@ def test_worker_consumes_only_the_queues_it_was_given(make_application: MakeAppl
     application.result(mine)
     assert application.status(other)["state"] == "PENDING"
     with redis.Redis.from_url(application.environment["CELERY_BROKER_URL"]) as broker:
-        wait_until(lambda: broker.llen("default\x06\x163") == 1, timeout=5, what="the other message waits")
+        wait_until(lambda: broker.llen("default\x06\x163") == 1, timeout=30, what="the other message waits")

@@ -16,11 +16,11 @@ def test_result_is_kept_for_an_hour(redis_application: Application) -> None:
 
 
 def test_expired_result_is_gone_and_reads_as_pending(make_application: MakeApplication) -> None:
-    application = make_application(RESULT_EXPIRES_SECONDS="1")
+    application = make_application(RESULT_EXPIRES_SECONDS="6")
     application.worker(pool="solo", concurrency=1)
     task_id = application.submit("add", x=20, y=1)
     assert application.result(task_id) == 21
-    wait_until(lambda: application.status(task_id)["state"] == "PENDING", timeout=10, what="result expired")
+    wait_until(lambda: application.status(task_id)["state"] == "PENDING", timeout=60, what="result expired")
     with application.results_store() as store:
         assert list(store.scan_iter(f"*{task_id}*")) == []
 
@@ -35,7 +35,10 @@ def test_expired_task_is_shown_as_revoked(redis_application: Application) -> Non
     status = redis_application.finished(task_id)
     assert status["state"] == "REVOKED"
     assert "expired" in status["error"]
-    assert task_id in redis_application.ledger_report()["revoked"]
+    # The state is stored before the event is written.
+    wait_until(
+        lambda: task_id in redis_application.ledger_report()["revoked"], timeout=60, what="the event", interval=0.2
+    )
 
 
 def test_producer_subscribes_to_nothing(redis_application: Application) -> None:

@@ -11,12 +11,13 @@ from redis import Redis
 app = Celery("endings", broker="redis://127.0.0.1:1/9")
 
 
-def _rest(key: str, seconds: float) -> None:
+def _rest(key: str, seconds: float, *, until_told: bool = False) -> None:
+    """``until_told``: no longer than until the ledger's list ``key``.end has an entry."""
     with Redis.from_url(os.environ["LEDGER_URL"]) as ledger:
         ledger.rpush(key + ".begin", time.time())
         try:
             end = time.monotonic() + seconds
-            while time.monotonic() < end:
+            while time.monotonic() < end and not (until_told and ledger.exists(key + ".end")):
                 time.sleep(0.05)
             ledger.rpush(key, time.time())
         finally:
@@ -31,8 +32,14 @@ def rest(key: str, seconds: float) -> None:
 
 @app.task(name="endings.early", acks_late=False)
 def early(key: str, seconds: float) -> None:
-    """Acknowledged when it starts, whatever the cluster says."""
-    _rest(key, seconds)
+    """Acknowledged when it starts, whatever the cluster says. Ends when it is told to."""
+    _rest(key, seconds, until_told=True)
+
+
+@app.task(name="endings.told")
+def told(key: str, seconds: float) -> None:
+    """As rest, and ends when it is told to."""
+    _rest(key, seconds, until_told=True)
 
 
 @app.task(name="endings.stubborn")
@@ -56,5 +63,5 @@ def blocked(key: str) -> None:
 
 @app.task(name="endings.limited", rate_limit="1/h")
 def limited(key: str, seconds: float) -> None:
-    """The second one waits in the worker for an hour."""
-    _rest(key, seconds)
+    """The second one waits in the worker for an hour. Ends when it is told to."""
+    _rest(key, seconds, until_told=True)

@@ -52,6 +52,15 @@ def rest(key: str, seconds: float) -> None:
     _ledger().rpush(key, time.time())
 
 
+@app.task(name="shop.hold")
+def hold(key: str) -> None:
+    """Run until somebody puts a word for this task into the list ``key``.go."""
+    ledger = Redis.from_url(os.environ["LEDGER_URL"], socket_timeout=None)
+    ledger.rpush(key + ".begin", time.time())
+    ledger.blpop([key + ".go"], timeout=300)
+    ledger.rpush(key, time.time())
+
+
 @app.task(name="shop.tell", bind=True)
 def tell(self: Any, key: str) -> None:
     """Append what is in force, as JSON."""

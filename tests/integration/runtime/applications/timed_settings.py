@@ -6,7 +6,14 @@ import os
 
 SECRET_KEY = "timed"
 INSTALLED_APPS = ["django_celery_beat"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["TIMED_DATABASE"]}}
+# A test writes while beat does: either waits for the other.
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["TIMED_DATABASE"],
+        "OPTIONS": {"timeout": 60},
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
