@@ -114,7 +114,28 @@ class Shutdown:
             return
         # First: what follows can fail, and without the thread every task would be lost.
         start_new_thread(self._watch, ())
-        self._unstarted.extend(task_requests.unstarted(self._consumer()))
+        self._note_unstarted()
+        self._note_again_at_the_close()
+
+    @harmless
+    def _note_unstarted(self) -> None:
+        known = set(self._unstarted)
+        self._unstarted.extend(one for one in task_requests.unstarted(self._consumer()) if one not in known)
+
+    @harmless
+    def _note_again_at_the_close(self) -> None:
+        """The signal may interrupt the loop while it takes a message: what it takes after the signal is in no list
+        yet, and Celery's are empty once its consumer has closed."""
+        blueprint: Any = getattr(self._consumer(), "blueprint", None)
+        close = getattr(blueprint, "on_close", None)
+        if close is None:
+            return
+
+        def on_close() -> None:
+            self._note_unstarted()
+            close()
+
+        blueprint.on_close = on_close
 
     def _watch(self) -> None:
         """The watchdog thread; it ends with the process."""
