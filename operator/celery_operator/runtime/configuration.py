@@ -35,6 +35,9 @@ _BROKER_LEFTOVERS = (
 _OTHER_ADDRESSES = ("broker_read_url", "broker_write_url")
 """Would beat ours in Celery itself, silently."""
 
+SENTINEL_KWARGS = "sentinel_kwargs"
+"""The transport option with what Sentinels themselves are asked with: a dict that is shared in its turn."""
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -123,12 +126,20 @@ class Changes(Dict[str, Any]):
 def merge(name: str, value: Any, layers: Layers) -> Any:
     """``value`` as the application will see it, for settings that we share with it."""
     if name in layers.merged and (value is None or isinstance(value, Mapping)):
-        value = {**layers.merged[name], **(value or {})}
+        value = _filled(layers.merged[name], value or {})
     if name in layers.entries and (value is None or isinstance(value, Mapping)):
         value = {**(value or {}), **layers.entries[name]}
     if name == declared_queues.SETTING and layers.queues:
         value = declared_queues.merged(value, layers.queues)
     return value
+
+
+def _filled(ours: Mapping[str, Any], own: Mapping[str, Any]) -> Dict[str, Any]:
+    """``own`` with what is missing in it; of the Sentinels, too: whoever says their password says no more."""
+    out = {**ours, **own}
+    if isinstance(ours.get(SENTINEL_KWARGS), Mapping) and isinstance(own.get(SENTINEL_KWARGS), Mapping):
+        out[SENTINEL_KWARGS] = {**ours[SENTINEL_KWARGS], **own[SENTINEL_KWARGS]}
+    return out
 
 
 def apply(settings: Any, layers: Layers) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping
 
 from . import configuration, declared_queues, secret_settings, tls
 from .addresses import SENTINEL
@@ -10,10 +10,12 @@ from .environment import Settings
 from .setting_names import canonical_all
 from .table import Choice
 
-SENTINEL_KWARGS = "sentinel_kwargs"
-"""The transport option with what Sentinels themselves are asked with."""
-SENTINEL_TIMEOUTS = {"socket_timeout": 5.0, "socket_connect_timeout": 5.0}
-"""Seconds. As soon as anything else is said of the Sentinels, redis-py waits for ever for one that hangs."""
+SENTINEL_DEFAULTS: Mapping[str, Any] = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0, "retry": None}
+"""Seconds. As soon as anything else is said of the Sentinels, redis-py waits for ever for one that hangs.
+
+No second try: the next Sentinel is asked instead. From redis-py 6 on each of a worker's six pools of connections would
+try one that is gone for 4 s or more, eleven times (8.1: a worker took its next task 22 s after a failover).
+"""
 
 
 def layers(settings: Settings, choice: Choice) -> configuration.Layers:
@@ -24,13 +26,12 @@ def layers(settings: Settings, choice: Choice) -> configuration.Layers:
 
         entries = {"beat_schedule": beat_schedule.entries(settings.beat.schedule)}
     config = secret_settings.added(canonical_all(settings.config), settings.secrets)
-    sentinels = _sentinels(settings)
     return configuration.build(
         urls={**configuration.url_settings(settings.broker_url, settings.result_backend), **_certificates(settings)},
-        config={name: _with_sentinels(value, sentinels.get(name)) for name, value in config.items()},
+        config=config,
         forced=choice.forced,
         defaults=choice.defaults,
-        merged=_merged(choice.merged, sentinels),
+        merged=_merged(choice.merged, _sentinels(settings)),
         entries=entries,
         queues=declared_queues.build(settings.queues),
     )
@@ -54,23 +55,15 @@ def _sentinels(settings: Settings) -> Dict[str, Mapping[str, Any]]:
         (secret_settings.BACKEND_OPTIONS, settings.result_backend, settings.result_backend_tls),
     ):
         if address and address.startswith(SENTINEL):
-            out[setting] = {} if files is None else tls.sentinel_options(files)
+            out[setting] = {**SENTINEL_DEFAULTS, **({} if files is None else tls.sentinel_options(files))}
     return out
-
-
-def _with_sentinels(options: Any, ours: Optional[Mapping[str, Any]]) -> Any:
-    """A setting with ``sentinel_kwargs`` completed where it has some; what it says itself counts."""
-    if ours is None or not isinstance(options, Mapping) or not isinstance(options.get(SENTINEL_KWARGS), Mapping):
-        return options
-    return {**options, SENTINEL_KWARGS: {**SENTINEL_TIMEOUTS, **ours, **options[SENTINEL_KWARGS]}}
 
 
 def _merged(
     chosen: Mapping[str, Mapping[str, Any]], sentinels: Mapping[str, Mapping[str, Any]]
 ) -> Dict[str, Mapping[str, Any]]:
-    """The table's keys of dict settings, and ``sentinel_kwargs`` for an application that says nothing of them."""
+    """The table's keys of dict settings, with how Sentinels are asked."""
     out = dict(chosen)
     for setting, ours in sentinels.items():
-        if ours:
-            out[setting] = {**out.get(setting, {}), SENTINEL_KWARGS: {**SENTINEL_TIMEOUTS, **ours}}
+        out[setting] = {**out.get(setting, {}), configuration.SENTINEL_KWARGS: ours}
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -50,6 +51,10 @@ def test_settings_beat_the_code_and_keep_their_types(
     assert facts["broker_connection_max_retries"] is None
     assert facts["broker_transport_options"] == {
         "socket_timeout": 7, "socket_keepalive": True, "health_check_interval": 25,
+        "socket_keepalive_options": {
+            str(socket.TCP_KEEPIDLE): 15, str(socket.TCP_KEEPINTVL): 5, str(socket.TCP_KEEPCNT): 3,
+            str(socket.TCP_USER_TIMEOUT): 30_000,
+        },
         "visibility_timeout": 3600.0, "unacked_restore_interval": 2, "unacked_restore_throttle": 1,
     }, "the application's own keys stay, missing ones are ours"  # fmt: skip
     assert facts["secrets"] == []

@@ -53,7 +53,7 @@ async def test_the_sentinels_password_is_a_secrets_key(
     _fail_over(watched)
     ledger.delete("done")
     send(master_url(watched.replica.port), "shop.record", "done")
-    wait_for_entries(ledger, "done", 1, timeout=120.0)
+    wait_for_entries(ledger, "done", 1, timeout=60.0)
     end(pod)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
+from redis.connection import Connection
 
 from celery_operator.runtime.environment import Settings
 from celery_operator.runtime.failures import StartError
@@ -104,6 +108,24 @@ def test_all_components_have_the_same_visibility_timeout() -> None:
 def test_socket_options_are_for_redis_only() -> None:
     assert "broker_transport_options" in choose(NEWEST, WORKER).merged
     assert choose(NEWEST, replace(WORKER, broker_url="amqp://r//")).merged == {}
+
+
+def test_the_system_notices_within_30_s_that_the_other_machine_is_gone() -> None:
+    """Whether the connection is idle, as one that waits for a task, or a command is on its way."""
+    server = socket.create_server(("127.0.0.1", 0))
+    options = choose(NEWEST, WORKER).merged["broker_transport_options"]
+    names = ("socket_keepalive", "socket_keepalive_options")
+    connection: Any = Connection(  # type: ignore[no-untyped-call]
+        port=server.getsockname()[1], **{name: options[name] for name in names}
+    )
+    with server, contextlib.closing(connection._connect()) as client:
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle, interval, count, unanswered = (
+            client.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        )
+    assert idle + interval * count == 30
+    assert unanswered == 30_000
 
 
 @pytest.mark.parametrize(("mingle", "flags"), [(True, ()), (False, ("--without-mingle",))])
