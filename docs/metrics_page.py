@@ -45,7 +45,8 @@ ALERTS: Final = (
         expression=f"{_of_groups('backlog', 'due')} > 0 and {_of_groups('slots', 'busy')} == 0",
         lasts="10m",
         severity="critical",
-        summary="tasks are due and no slot is busy: look at WorkersAvailable, then at /status of a worker (consuming)",
+        summary="tasks are due and no slot is busy: look at WorkersAvailable and WorkersConsuming, then at /status of "
+        "a worker",
     ),
     Alert(
         name="CeleryGroupDoesNotGrow",

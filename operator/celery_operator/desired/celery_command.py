@@ -82,6 +82,11 @@ def beat(spec: CeleryClusterSpec, settings: Beat) -> list[str]:
     ]
 
 
+def slots_field(group: WorkerGroup) -> str:
+    """The field of the group that says how many tasks a pod runs at a time, for texts that ask for another number."""
+    return "concurrency" if group.process_autoscale is None else "processAutoscale.max"
+
+
 def concurrency(group: WorkerGroup) -> int:
     """Tasks that a pod of the group runs at a time: as asked, else the CPUs it has, never the node's.
 

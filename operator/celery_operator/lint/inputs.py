@@ -53,7 +53,7 @@ class BrokerFacts:
     """Of its URL, where a Secret holds that."""
     nearest_eta: float | None = None
     """Seconds until the first of the messages that wait in a queue for their ETA is due."""
-    consumer_timeouts: Mapping[str, float] = field(default_factory=dict)
+    consumer_timeouts: Mapping[str, float] | None = None
     """Seconds after which RabbitMQ takes messages back, of the queues that have a value of their own there."""
 
 

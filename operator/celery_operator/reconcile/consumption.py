@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from celery_operator.kube.objects import Manifest
@@ -23,7 +23,9 @@ class Consumption:
     """What the workers of one group say that have begun to consume."""
 
     answered: bool = False
-    """Some worker has said whether it consumes."""
+    """Some worker has said whether it consumes, or that it is drained or ends, where it need not."""
+    silent: bool = False
+    """None has, although some are Ready and were asked for GRACE."""
     not_consuming: int = 0
     """How many have taken nothing for GRACE although they should."""
     names: tuple[str, ...] = ()
@@ -35,20 +37,30 @@ class Consumption:
 
 
 def consumption_of(
-    pods: Mapping[str, Iterable[Manifest]], around: Surroundings, stalled: Collection[str] = ()
+    pods: Mapping[str, Iterable[Manifest]],
+    around: Surroundings,
+    stalled: Collection[str] = (),
+    *,
+    asked_long: bool = False,
 ) -> dict[str, Consumption]:
     """By group. Who starts, is drained or ends does not count: that is told elsewhere.
 
-    ``stalled``: groups that take nothing although tasks wait.
+    ``stalled``: groups that take nothing although tasks wait. ``asked_long``: workers have been asked for GRACE.
     """
-    return {group: _of_group(group, found, around, stalled=group in stalled) for group, found in pods.items()}
+    out = {}
+    for group, found in pods.items():
+        said = _of_group(group, found, around, stalled=group in stalled)
+        silent = asked_long and not said.answered and any(map(observation.is_ready, found))
+        out[group] = replace(said, silent=True) if silent else said
+    return out
 
 
 def _of_group(group: str, pods: Iterable[Manifest], around: Surroundings, *, stalled: bool) -> Consumption:
-    said = [(pod["metadata"]["name"], report) for pod in pods if (report := _said(group, pod, around)) is not None]
-    without = sorted((each for each in said if _is_without(each[1], around.now)), key=lambda each: each[0])
+    heard = [(pod, report) for pod in pods if (report := _heard(group, pod, around)) is not None]
+    said = [(pod["metadata"]["name"], report) for pod, report in heard if _should_consume(pod, report, around)]
+    without = sorted((each for each in said if _is_without(each[1])), key=lambda each: each[0])
     return Consumption(
-        answered=bool(said),
+        answered=bool(heard),
         not_consuming=len(without),
         names=tuple(name for name, _ in without[:_SHOWN]),
         disconnected=any(report.connected is False for _, report in without),
@@ -56,16 +68,21 @@ def _of_group(group: str, pods: Iterable[Manifest], around: Surroundings, *, sta
     )
 
 
-def _said(group: str, pod: Manifest, around: Surroundings) -> WorkerReport | None:
-    """The last word of a worker that should consume; None where there is none, or none of now."""
-    uid = pod["metadata"]["uid"]
-    report = around.report(uid)
-    if report is None or around.now - report.at > observation.ONLY_REPORT_AGE or report.consuming is None:
+def _heard(group: str, pod: Manifest, around: Surroundings) -> WorkerReport | None:
+    """The last word of a worker that has begun to consume; None where there is none, or none of now."""
+    report = around.report(pod["metadata"]["uid"])
+    if report is None or around.now - report.at > observation.ONLY_REPORT_AGE or not report.started:
         return None
-    if not report.started or report.shutting_down or observation.is_drained(report, uid in around.held):
+    if report.consuming is None and _should_consume(pod, report, around):
         return None
     return report if observation.has_started(pod, group, around) else None
 
 
-def _is_without(report: WorkerReport, now: float) -> bool:
-    return report.not_consuming_since is not None and now - report.not_consuming_since >= GRACE
+def _should_consume(pod: Manifest, report: WorkerReport, around: Surroundings) -> bool:
+    """Not who ends, or was told to take nothing: a group's last worker is drained before it goes to zero."""
+    return not (report.shutting_down or observation.is_drained(report, pod["metadata"]["uid"] in around.held))
+
+
+def _is_without(report: WorkerReport) -> bool:
+    """By its own words alone: of one that has fallen silent since nobody knows how long it lasted."""
+    return report.not_consuming_since is not None and report.at - report.not_consuming_since >= GRACE

@@ -37,11 +37,13 @@ def facts_of(
     pods: Mapping[str, Iterable[Manifest]],
     former: BrokerFacts | None = None,
     stalled: Collection[str] = (),
+    *,
+    asked_long: bool = False,
 ) -> Facts:
     """What there is to know of a CeleryCluster; ``pods`` are those of its workers, by group.
 
     ``former``: what was known of its broker; how its queues are set counts for as long as they cannot be read.
-    ``stalled``: groups that take nothing although tasks wait.
+    ``stalled``: groups that take nothing although tasks wait. ``asked_long``: workers have been asked for GRACE.
     """
     said = {group: [around.report(pod["metadata"]["uid"]) for pod in found] for group, found in pods.items()}
     heard = {group: [each for each in reports if each is not None] for group, reports in said.items()}
@@ -52,7 +54,7 @@ def facts_of(
             nearest_eta=_nearest_eta(around),
             consumer_timeouts=_consumer_timeouts(around, former),
         ),
-        consumption=consumption_of(pods, around, stalled),
+        consumption=consumption_of(pods, around, stalled, asked_long=asked_long),
     )
 
 
@@ -76,11 +78,12 @@ def _scheme(address: BrokerAddress | None) -> str | None:
     return None if address is None else address.url.partition("://")[0] or None
 
 
-def _consumer_timeouts(around: Surroundings, former: BrokerFacts | None) -> Mapping[str, float]:
-    if former is not None and (around.reading is None or around.reading.problem is not None):
-        return former.consumer_timeouts
-    own = {queue: depth.consumer_timeout for queue, depth in _depths(around).items()}
-    return {queue: timeout for queue, timeout in own.items() if timeout is not None}
+def _consumer_timeouts(around: Surroundings, former: BrokerFacts | None) -> Mapping[str, float] | None:
+    depths = _depths(around)
+    unread = around.reading is None or around.reading.problem is not None
+    if unread or not all(depth.consumer_timeout_known for depth in depths.values()):
+        return None if former is None else former.consumer_timeouts
+    return {queue: each.consumer_timeout for queue, each in depths.items() if each.consumer_timeout is not None}
 
 
 def _depths(around: Surroundings) -> Mapping[str, Depth]:

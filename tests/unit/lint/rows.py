@@ -12,6 +12,7 @@ from tests.unit.lint.found import running, seen, web
 Json = dict[str, Any]
 LATE: Json = {"taskDelivery": "AtLeastOnce"}
 RABBIT: Json = {"broker": {"url": "amqp://rabbit"}}
+SQS: Json = {"broker": {"url": "sqs://"}}
 SECRET: Json = {"broker": {"urlFrom": {"secretKeyRef": {"name": "s", "key": "url"}}}}
 QUORUM: Json = {**RABBIT, "config": {"task_default_queue_type": "quorum", "task_default_exchange_type": "topic"}}
 MISSING: Json = {
@@ -28,6 +29,11 @@ HOOK: Json = {"hooks": {"beforeRollout": {"command": ["migrate"]}}}
 LENGTH: Json = {"minReplicas": 1, "maxReplicas": 3, "targetQueueLength": 10}
 REDIS = BrokerFacts(scheme="rediss")
 TWO_HOURS: Json = {**RABBIT, **LATE, "maxTaskDuration": "2h", "workers": [{"name": "web", "queues": ["a", "b"]}]}
+MANAGED: Json = {
+    **TWO_HOURS,
+    "broker": {"url": "amqp://rabbitmq", "management": {"url": "http://rabbitmq:15672"}},
+}
+"""Policies may set what the spec does not say, and the operator can read them."""
 
 
 def group(**fields: Any) -> Json:
@@ -199,7 +205,7 @@ ROWS = (
         "concurrency-exceeds-cpu",
         seen(group(processAutoscale={"min": 1, "max": 100}, resources={"limits": {"cpu": "500m"}})),
         seen(group(processAutoscale={"min": 1, "max": 2}, resources={"limits": {"cpu": "500m"}})),
-        "concurrency 100 with a CPU limit of 500m leaves each process 0.005 CPUs",
+        "processAutoscale.max 100 with a CPU limit of 500m leaves each process 0.005 CPUs",
     ),
     Row(
         "memory-per-child",
@@ -213,7 +219,7 @@ ROWS = (
                 processAutoscale={"min": 1, "max": 2}, maxMemoryPerChild="1Gi", resources={"limits": {"memory": "2Gi"}}
             )
         ),
-        "maxMemoryPerChild 1Gi x concurrency 4 exceeds the 2Gi limit",
+        "maxMemoryPerChild 1Gi x processAutoscale.max 4 exceeds the 2Gi limit",
     ),
     Row(
         "process-autoscale",
@@ -384,6 +390,18 @@ ROWS = (
         seen({**queue(arguments={"x-consumer-timeout": 9000000}), "maxTaskDuration": "2h"}, broker=policy(a=60.0)),
         seen({**queue(arguments={"x-consumer-timeout": 9000000}), "maxTaskDuration": "2h"}, broker=policy()),
         "unacknowledged for 60 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen(MANAGED, broker=policy()),
+        seen(MANAGED, broker=BrokerFacts(scheme="amqp")),
+        "unacknowledged for 1800 s",
+    ),
+    Row(
+        "consumer-timeout",
+        seen({**MANAGED, "workers": [{"name": "web"}]}),
+        seen(MANAGED),
+        "unacknowledged for 1800 s",
     ),
     Row(
         "consumer-timeout",
@@ -587,13 +605,26 @@ ROWS = (
         "redelivered-while-running",
         seen({}, fleet=web(runs_tasks_twice=True)),
         seen({}, fleet=web(runs_tasks_twice=False)),
-        "worker group 'web': tasks were delivered again while they were still running; some client of this Redis",
+        "worker group 'web': tasks were delivered again while they were still running; unless the connection "
+        "to Redis was lost at that time, some client of it has a visibility timeout",
     ),
     Row(
         "redelivered-while-running",
         seen(RABBIT, fleet=web(runs_tasks_twice=True)),
         seen(RABBIT, fleet=web()),
         "or after its consumer_timeout",
+    ),
+    Row(
+        "redelivered-while-running",
+        seen(SQS, fleet=web(runs_tasks_twice=True)),
+        seen(SQS, fleet=web(runs_tasks_twice=False)),
+        "(Amazon SQS: the visibility timeout); raise that above the longest task",
+    ),
+    Row(
+        "redelivered-while-running",
+        seen(SECRET, fleet=web(runs_tasks_twice=True)),
+        seen(SECRET, fleet=web(runs_tasks_twice=False)),
+        "when its own time for a task is over",
     ),
     Row(
         "unknown-tasks",

@@ -93,6 +93,17 @@ def test_how_queues_are_set_is_known_until_the_broker_says_otherwise() -> None:
     assert mended.consumer_timeouts == {}
 
 
+def test_how_queues_are_set_is_unknown_until_the_broker_has_said_it() -> None:
+    asked = Depth(ready=2, consumer_timeout_known=False)
+    first = facts_of(None, around(None, a=asked), {}).broker
+    assert first is not None
+    assert first.consumer_timeouts is None
+    assert facts_of(None, around(), {}, first).broker == first
+    told = facts_of(None, around(None, a=Depth(ready=2)), {}, first).broker
+    assert told is not None
+    assert told.consumer_timeouts == {}
+
+
 def test_the_nearest_eta_counts_in_steps_of_ten_minutes() -> None:
     now = WALL.timestamp()
     queues = {"a": Depth(ready=2, next_eta=now + 4200), "b": Depth(ready=1, next_eta=now + 9000), "c": Depth(ready=0)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from celery_operator.observe.broker.reachability import UNKNOWN, Reachability, connection_failed
+from celery_operator.observe.broker.reachability import REACHABLE, UNKNOWN, Reachability, connection_failed
 from celery_operator.reconcile.plan import Blocked
 from celery_operator.reconcile.status import (
     beat_running,
@@ -156,6 +156,12 @@ def test_broker_reachable() -> None:
     verdict = broker_reachable.evaluate(view(broker=refused))
     assert said(verdict) == ("False", "ConnectionFailed", True)
     assert "hunter2" not in verdict.message
+
+
+@pytest.mark.parametrize("known", [REACHABLE, connection_failed(OSError())])
+def test_a_process_that_has_just_begun_writes_nothing_before_it_has_pinged(known: Reachability) -> None:
+    status, _ = building.build(view(broker=known), {}, NOW)
+    assert building.build(view(broker=UNKNOWN), status, LATER) == (status, ())
 
 
 def test_paused() -> None:

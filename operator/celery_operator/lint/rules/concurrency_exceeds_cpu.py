@@ -20,12 +20,12 @@ def _messages(inputs: Inputs) -> Iterator[str]:
         named = isinstance(group.concurrency, int) or group.process_autoscale is not None
         if limit is None or group.pool not in (None, "prefork") or not named:
             continue
-        slots = celery_command.concurrency(group)
+        slots, field = celery_command.concurrency(group), celery_command.slots_field(group)
         if slots > _PROCESSES_A_CPU * quantity(limit):
             yield (
-                f"worker group {group.name!r}: concurrency {slots} with a CPU limit of {limit} leaves each process "
+                f"worker group {group.name!r}: {field} {slots} with a CPU limit of {limit} leaves each process "
                 f"{float(quantity(limit)) / slots:.2g} CPUs, and throttles the worker's own heartbeats and probes with "
-                "them; lower concurrency, raise resources.limits.cpu or remove it, or use the threads or gevent pool "
+                f"them; lower {field}, raise resources.limits.cpu or remove it, or use the threads or gevent pool "
                 "for tasks that wait"
             )
 

@@ -26,6 +26,8 @@ def _messages(inputs: Inputs) -> Iterator[str]:
         longest = launch_settings.longest_task(spec, group) if spec.task_delivery == "AtLeastOnce" else None
         furthest = inputs.group(group.name).furthest_eta
         timeout = _timeout(inputs, group)
+        if timeout is None:
+            continue
         if longest is not None and longest >= timeout:
             yield (
                 f"worker group {group.name!r}: tasks may run for {longest:g} s, and RabbitMQ takes a message back that "
@@ -45,9 +47,16 @@ def _messages(inputs: Inputs) -> Iterator[str]:
             )
 
 
-def _timeout(inputs: Inputs, group: WorkerGroup) -> float:
-    """The shortest of the group's queues, as the broker tells them, else as far as the spec declares them."""
-    told = {} if inputs.broker is None else inputs.broker.consumer_timeouts
+def _timeout(inputs: Inputs, group: WorkerGroup) -> float | None:
+    """The shortest of the group's queues, as the broker tells them, else as far as the spec declares them.
+
+    None where policies may set it, and are still to be read: else each start of the operator would tell of a trouble
+    that a policy has mended.
+    """
+    told = None if inputs.broker is None else inputs.broker.consumer_timeouts
+    if told is None and group.queues and inputs.cluster.spec.broker.management is not None:
+        return None
+    told = told or {}
     declared: dict[str, Any] = {
         queue.name: (queue.arguments or {}).get(_ARGUMENT) for queue in queues.declared(inputs.cluster.spec)
     }
@@ -70,7 +79,8 @@ RULE = Rule(
     "task of an hour is cut, starts again, and never ends. A task with an ETA is held until it is due, with either "
     "delivery; the operator hears from the workers how long that is. Where the queue is declared with "
     "`x-consumer-timeout`, that counts. What policies set counts too where `broker.management` is set and the group "
-    "names its queues, because then the operator reads it. The server's own value is told to nobody: where it was "
+    "names its queues, because then the operator reads it; until it has, and offline, the rule says nothing of such a "
+    "group. The server's own value is told to nobody: where it was "
     "raised in `rabbitmq.conf`, [silence](#silencing-a-rule) the rule.",
     wrong="broker: {url: 'amqp://rabbitmq'}\ntaskDelivery: AtLeastOnce\nmaxTaskDuration: 1h",
     right="broker: {url: 'amqp://rabbitmq'}\ntaskDelivery: AtLeastOnce\nmaxTaskDuration: 1h\n"

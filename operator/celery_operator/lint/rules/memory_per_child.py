@@ -14,10 +14,10 @@ def _messages(inputs: Inputs) -> Iterator[str]:
     for group in inputs.cluster.spec.workers:
         child = group.max_memory_per_child
         limit = ((group.resources.limits if group.resources is not None else None) or {}).get("memory")
-        slots = celery_command.concurrency(group)
+        slots, field = celery_command.concurrency(group), celery_command.slots_field(group)
         if child is not None and limit is not None and quantity(child) * slots > quantity(limit):
             yield (
-                f"worker group {group.name!r}: maxMemoryPerChild {child} x concurrency {slots} exceeds the {limit} "
+                f"worker group {group.name!r}: maxMemoryPerChild {child} x {field} {slots} exceeds the {limit} "
                 "limit; raise resources.limits.memory or lower one of them"
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -20,6 +20,7 @@ from celery_operator.observe.broker.certificates import Certificates
 from celery_operator.observe.broker.composed import BindingError, url_of, url_of_binding
 from celery_operator.observe.broker.depth import Problem
 
+_REDIS: Final = ("redis", "rediss", connections.SENTINEL)
 _EXCHANGE_SETTING: Final = "event_exchange"
 _DEFAULT_EXCHANGE: Final = "celeryev"
 _UNREADABLE: Final = (
@@ -69,17 +70,28 @@ async def resolve_results(client: KubeClient, cluster: CeleryCluster) -> BrokerA
     if connection is None or connection.disabled:
         return None
     options = launch_settings.transport_options(cluster.spec, launch_settings.BACKEND_OPTIONS)
-    return await _resolve(client, cluster, connection, options, "spec.resultBackend")
+    return await _resolve(client, cluster, connection, options, "spec.resultBackend", ours=_REDIS)
 
 
 async def _resolve(
-    client: KubeClient, cluster: CeleryCluster, connection: connections.Connection, options: dict[str, Any], path: str
+    client: KubeClient,
+    cluster: CeleryCluster,
+    connection: connections.Connection,
+    options: dict[str, Any],
+    path: str,
+    *,
+    ours: Collection[str] | None = None,
 ) -> BrokerAddress | None:
+    """``ours``: schemes of the addresses that we read; of another one no more is told than its scheme."""
     secrets = _Secrets(client, cluster.metadata.namespace)
     config = cluster.spec.config or {}
     try:
+        url = await _url(secrets, cluster, connection)
+        scheme, separator, _ = url.partition("://")
+        if separator and ours is not None and scheme not in ours:
+            return BrokerAddress(url=f"{scheme}://")
         return BrokerAddress(
-            url=from_namespace(await _url(secrets, cluster, connection), cluster.metadata.namespace),
+            url=from_namespace(url, cluster.metadata.namespace),
             options=json.dumps(await _options(secrets, options, connection.secret_options), sort_keys=True),
             event_exchange=str(config.get(_EXCHANGE_SETTING) or _DEFAULT_EXCHANGE),
             certificates=await _certificates(secrets, connection.tls),

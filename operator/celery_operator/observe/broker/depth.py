@@ -31,6 +31,8 @@ class Depth:
     """Whether more of ``ready`` may have an ETA than the broker shows; always so where ``future_eta`` is None."""
     consumer_timeout: float | None = None
     """Seconds after which the broker takes an unacknowledged message back, where the queue has a value of its own."""
+    consumer_timeout_known: bool = field(default=True, compare=False)
+    """False while somebody is asked for it and has not answered yet. Says nothing of the queue itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,11 +66,14 @@ class BrokerMonitor:
         reading: Callable[[ClusterKey], Reading | None] = lambda _: None,
         pings: Mapping[str, Ping] = PINGS,
         period: float = PERIOD,
+        repeats_refusals: bool = True,
     ) -> None:
         """``reading``: the last reading of the broker's queues that says something about now, where there is one.
 
-        ``period``: seconds between two checks of a broker that answered.
+        ``period``: seconds between two checks of a broker that answered. ``repeats_refusals``: each refusal of the
+        credentials is told again, so that what pods read is looked at.
         """
+        self._repeats_refusals = repeats_refusals
         self._answered_period = period
         self._reading = reading
         self._pings = pings
@@ -122,7 +125,8 @@ class BrokerMonitor:
             if self._tasks.get(key) is not asyncio.current_task():
                 return
             # Refused credentials may have been rotated: what pods read has to be looked at again each time.
-            if result != self._results.get(key) or result.reason == AUTHENTICATION_FAILED:
+            again = self._repeats_refusals and result.reason == AUTHENTICATION_FAILED
+            if again or result != self._results.get(key):
                 self._results[key] = result
                 self._on_change(key)
             period = self._answered_period if result.reachable else RETRY_PERIOD

@@ -62,6 +62,7 @@ class RabbitManagement:
         self._told: Mapping[str, _Told] = {}
         self._problem: Problem | None = None
         self._asked: float | None = None
+        self._answered = False
         self._task: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._address: URL | None = None
@@ -74,6 +75,11 @@ class RabbitManagement:
                 message="the URL of RabbitMQ's management API cannot be understood; "
                 "write it as http://user:password@host:15672",
             )
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether an answer, or the lack of one, has been seen, or none can come: what is unknown then stays so."""
+        return self._answered or self._address is None
 
     @property
     def problem(self) -> Problem | None:
@@ -122,6 +128,7 @@ class RabbitManagement:
                 message=f"RabbitMQ's management API does not answer ({type(error).__name__}), so that it is unknown "
                 "how many messages workers hold; check its URL, and that the plugin rabbitmq_management is enabled",
             )
+        self._answered = True
 
     def _forget_figures(self) -> None:
         """Figures grow old; how a queue is set does not change because the API is away for a moment."""

@@ -189,6 +189,7 @@ class RabbitReader:
             unacked=0 if absent else self._management.unacked(name),
             future_eta=None,
             consumer_timeout=self._management.consumer_timeout(name),
+            consumer_timeout_known=self._management.has_answered,
         )
 
     def _abort(self) -> None:

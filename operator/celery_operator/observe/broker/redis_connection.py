@@ -87,6 +87,8 @@ class RedisConnection:
             self._sentinel, self.client = _by_sentinel(address, common, tls)
         else:
             url = urlsplit(plain(address.url))._replace(path="")
+            if tls is None and url.scheme in _PLAIN:
+                tls = certificates.system_trust(dict(parse_qsl(url.query)).get("ssl_cert_reqs", "required"))
             if tls is not None:
                 url = url._replace(scheme=_PLAIN.get(url.scheme, url.scheme))
                 common |= {"connection_class": _Secured, "tls": tls}

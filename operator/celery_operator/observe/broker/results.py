@@ -47,6 +47,9 @@ class ResultsMonitor:
             reading=self._shared_reading,
             pings={scheme: ping for scheme, ping in pings.items() if scheme in _REDIS},
             period=period,
+            # Workers go on without it, perhaps for months, and a pass every three seconds is dear: the regular look at
+            # the Secrets is soon enough.
+            repeats_refusals=False,
         )
 
     def watch(self, key: ClusterKey, spec: Spec) -> None:

@@ -32,6 +32,7 @@ from celery_operator.reconcile.autoscaling.group import Group, Look, Outcome
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.autoscaling.stall import STALLED_SECONDS
 from celery_operator.reconcile.autoscaling.view import GroupView
+from celery_operator.reconcile.consumption import GRACE
 from celery_operator.reconcile.lint_facts import NO_FACTS, Facts, facts_of
 from celery_operator.reconcile.status import load
 
@@ -69,6 +70,8 @@ class _Cluster:
 
     model: CeleryCluster
     version: str
+    since: float
+    """When its workers began to be asked."""
     address: BrokerAddress | None = None
     groups: dict[str, Group] = field(default_factory=dict)
     views: dict[str, GroupView] = field(default_factory=dict)
@@ -127,7 +130,7 @@ class Autoscaler:
         version = f"{cluster.metadata.uid}/{cluster.metadata.generation}"
         known = self._clusters.get(key)
         if known is None:
-            known = self._clusters[key] = _Cluster(model=cluster, version=version)
+            known = self._clusters[key] = _Cluster(model=cluster, version=version, since=self._clock())
             known.task = asyncio.create_task(self._follow(key, known), name=f"autoscaler {key}")
         elif known.version != version:
             known.model, known.version = cluster, version
@@ -282,7 +285,12 @@ class Autoscaler:
         if around.now - known.facts_at >= TELL_PERIOD:
             known.facts_at, former = around.now, known.facts
             known.facts = facts_of(
-                known.address, around, pods, former.broker, stalled=_stalled(known.views, around.now)
+                known.address,
+                around,
+                pods,
+                former.broker,
+                stalled=_stalled(known.views, around.now),
+                asked_long=around.now - known.since >= GRACE,
             )
             changed = changed or known.facts != former
         if known.address is not None:

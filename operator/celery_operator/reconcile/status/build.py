@@ -36,11 +36,11 @@ _MAX_VERSION: Final = 253
 CONDITIONS: Final[dict[str, Evaluate]] = {
     "Ready": ready.evaluate,
     "SpecValid": spec_valid.evaluate,
-    "BrokerReachable": broker_reachable.evaluate,
-    "ResultBackendReachable": result_backend_reachable.evaluate,
+    broker_reachable.NAME: broker_reachable.evaluate,
+    result_backend_reachable.NAME: result_backend_reachable.evaluate,
     queues_match.NAME: queues_match.evaluate,
     "WorkersAvailable": workers_available.evaluate,
-    "WorkersConsuming": workers_consuming.evaluate,
+    workers_consuming.NAME: workers_consuming.evaluate,
     "BeatRunning": beat_running.evaluate,
     "AutoscalingActive": autoscaling_active.evaluate,
     "FlowerAvailable": flower_available.evaluate,
@@ -63,13 +63,15 @@ class StatusEvent:
 def build(view: StatusView, previous: dict[str, Any], now: datetime) -> tuple[dict[str, Any], tuple[StatusEvent, ...]]:
     """The new status and the Events since the previous one; equal to `previous` when nothing changed."""
     before = {condition["type"]: condition for condition in previous.get("conditions") or []}
+    generation = view.cluster.metadata.generation
+    said = {name: said for name, found in before.items() if (said := _verdict(found)) is not None}
     view = replace(
         view,
         seen_generation=previous.get("observedGeneration"),
-        former_queues=_verdict(before.get(queues_match.NAME)),
+        former_queues=said.get(queues_match.NAME),
+        former=said if previous.get("observedGeneration") == generation else {},
     )
     verdicts = {name: evaluate(view) for name, evaluate in CONDITIONS.items()}
-    generation = view.cluster.metadata.generation
     conditions = [_condition(generation, name, verdict, before.get(name), now) for name, verdict in verdicts.items()]
     groups = workers.observe(view)
 

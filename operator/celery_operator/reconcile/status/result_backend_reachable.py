@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from celery_operator.desired import connections
-from celery_operator.observe.broker.reachability import AUTHENTICATION_FAILED, TRANSPORT_NOT_SUPPORTED
+from celery_operator.observe.broker.reachability import AUTHENTICATION_FAILED, TRANSPORT_NOT_SUPPORTED, UNKNOWN
 from celery_operator.reconcile.status.broker_reachable import STATUS
 from celery_operator.reconcile.status.view import StatusView, Verdict
 
@@ -26,9 +26,15 @@ _WORDS: Final = {
     "TLS without ssl_ options of its own",
     "MasterNotFound": "no Sentinel that answers knows the result backend's master; check master_name in its transport "
     "options, and that the Sentinels run",
+    "PermissionDenied": "the result backend's user may not send PING, or use its database; allow it PING and SELECT",
+    "ReadingRefused": "the result backend refuses PING, or its database; check the number of the database in its URL, "
+    "and that it is a Redis that Celery can use",
+    "RedisCluster": "the result backend is a Redis Cluster, which Celery cannot use; name a single Redis, or Sentinels",
     "Loading": "the result backend is loading its data from disk; it answers when it is done",
 }
 """By the monitor's reason, whose own words are about brokers."""
+NAME: Final = "ResultBackendReachable"
+_UNASKED: Final = "NotChecked"
 _SILENT: Final = "the result backend does not answer the operator; check its address, and that it runs"
 
 
@@ -41,8 +47,12 @@ def evaluate(view: StatusView) -> Verdict:
     if spec.result_backend.disabled:
         message = "spec.resultBackend.disabled is set: no result is kept"
         return Verdict(status="Unknown", reason="NotConfigured", message=message)
+    if found.reason == UNKNOWN.reason:
+        former = view.former.get(NAME)
+        if former is not None and (former.status != "Unknown" or former.reason == _UNASKED):
+            return former
     if found.reason == TRANSPORT_NOT_SUPPORTED:
-        return Verdict(status="Unknown", reason="NotChecked", message=_unasked(view))
+        return Verdict(status="Unknown", reason=_UNASKED, message=_unasked(view))
     if connections.shares_server(spec) and found.reachable is False and view.broker.reachable is False:
         found = view.broker  # one server, one trouble: told in the same words, it is one Event
         return Verdict(status="False", reason=found.reason, message=found.message, warning=True)

@@ -11,6 +11,7 @@ from celery_operator.reconcile.status import suspended
 from celery_operator.reconcile.status.view import StatusView, Verdict
 from celery_operator.reconcile.status.workers import observe
 
+NAME: Final = "WorkersConsuming"
 _NOT_CONNECTED: Final = "NotConnected"
 _NOT_CONSUMING: Final = "NotConsuming"
 _WHY: Final = {
@@ -40,7 +41,8 @@ def evaluate(view: StatusView) -> Verdict:
     if stalled:
         return Verdict(status="False", reason="Stalled", message="; ".join(map(_stalled, stalled)), warning=True)
     if not any(said.answered for _, said in found):
-        return _nobody_answered(view, {group.name for group in asked})
+        silent = any(said.silent for _, said in found)
+        return _nobody_answered(view, {group.name for group in asked}, silent=silent)
     return Verdict(status="True", reason="Consuming", message="the workers that were asked take messages")
 
 
@@ -48,9 +50,14 @@ def _is_asked(group: WorkerGroup) -> bool:
     return policy.watched(group) and not (group.probes is not None and group.probes.disabled)
 
 
-def _nobody_answered(view: StatusView, asked: set[str]) -> Verdict:
+def _nobody_answered(view: StatusView, asked: set[str], *, silent: bool) -> Verdict:
     groups = [group for group in observe(view) if group.name in asked]
     if any(group.ready for group in groups):
+        if not silent:
+            former = view.former.get(NAME)
+            text = "the workers have not been asked yet; that begins when the broker's address is known"
+            unasked = Verdict(status="Unknown", reason="NotYetAsked", message=text)
+            return unasked if former is None or former.status == "Unknown" else former
         message = "no worker has answered on its probe port; see what network policies let in, if it stays so"
         return Verdict(status="Unknown", reason="NoAnswer", message=message)
     if not any(group.desired if group.least is None else group.least for group in groups):

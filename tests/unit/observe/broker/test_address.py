@@ -227,6 +227,8 @@ def resolved_results(spec: Json, secrets: dict[str, dict[str, str]] | None = Non
         ),
         ({"broker": {"url": "redis://b/4"}, "resultBackend": {"sameAsBroker": True}}, "redis://b.team.svc/4"),
         ({"resultBackend": {"url": "rpc://"}}, "rpc://"),
+        # Of others the operator keeps no password, and need not understand the address.
+        ({"resultBackend": {"url": "db+postgresql://u:p]w@h/d"}}, "db+postgresql://"),
     ],
 )
 def test_every_way_to_name_a_result_backend(spec: Json, url: str) -> None:

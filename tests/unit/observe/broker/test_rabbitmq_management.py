@@ -94,6 +94,16 @@ async def test_a_queue_has_the_shorter_one_of_what_its_argument_and_its_policies
     assert management.problem is None
 
 
+@pytest.mark.parametrize("status", [200, 500])
+async def test_what_is_unknown_is_told_apart_from_what_is_not_set(status: int, api: Api) -> None:
+    api.status = status
+    management = RabbitManagement(f"http://127.0.0.1:{api.port}", broker_url="amqp://me:secret@rabbit")
+    assert not management.has_answered
+    await management.close()
+    assert (await asked(api)).has_answered
+    assert RabbitManagement("nonsense", broker_url="amqp://rabbit").has_answered
+
+
 async def test_the_virtual_host_and_the_account_are_the_brokers_unless_the_url_has_its_own(api: Api) -> None:
     await asked(api, path="/prefix/")
     assert api.asked[0].partition("?")[0] == "/prefix/api/queues/shop%2Feu"

@@ -72,6 +72,18 @@ def test_a_backend_of_its_own_is_pinged_every_half_minute_and_sooner_while_it_is
     run(test)
 
 
+def test_credentials_that_are_refused_for_long_ask_for_one_pass() -> None:
+    async def test(clock: Callable[[], float]) -> None:
+        refused = Reachability(reachable=False, reason="AuthenticationFailed", message="the broker refuses them")
+        world = World(clock, OWN, answer=refused)
+        await asyncio.sleep(61)
+        assert len(world.pings) == 21
+        assert world.changes == [(0, "AuthenticationFailed")]
+        await world.monitor.stop()
+
+    run(test)
+
+
 @pytest.mark.parametrize("spec", [SAME, MANAGED])
 def test_the_brokers_own_server_is_read_anyway_and_pinged_seldom(spec: Spec) -> None:
     async def test(clock: Callable[[], float]) -> None:

@@ -74,3 +74,15 @@ async def test_pods_of_a_cluster_that_nobody_looks_at_are_not_asked(rig: Rig) ->
     rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
     rig.scaler.pod_ready(ClusterKey(namespace="team", name="other"), {"metadata": {"uid": "uid"}}, "now")
     assert not rig.reports.asked
+
+
+async def test_who_was_asked_for_a_while_and_did_not_answer_is_silent(rig: Rig) -> None:
+    rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
+    rig.deployment("web", 1)
+    rig.pod("web", "w0")
+    del rig.reports.said["uid-w0"]
+    rig.look(web=0)
+    assert not rig.scaler.facts(rig.key).consumption["web"].silent, "its first answer may be on its way"
+    for _ in range(16):
+        rig.look(web=0)
+    assert rig.scaler.facts(rig.key).consumption["web"].silent

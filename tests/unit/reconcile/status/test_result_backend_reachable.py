@@ -60,6 +60,15 @@ def test_results_of_type_rpc_are_left_to_the_brokers_condition() -> None:
     assert "cannot ask a result backend of this type" in other
 
 
+@pytest.mark.parametrize("found", [REACHABLE, DOWN, OTHER])
+def test_a_process_that_has_just_begun_writes_nothing_before_it_has_asked(found: Reachability) -> None:
+    status, _ = building.build(seen(URL, found), {}, NOW)
+    assert building.build(seen(URL, UNKNOWN), status, NOW) == (status, ())
+    edited = {**status, "observedGeneration": status["observedGeneration"] - 1}
+    again, _ = building.build(seen(URL, UNKNOWN), edited, NOW)
+    assert "NotYetChecked" in {condition["reason"] for condition in again["conditions"]}
+
+
 @pytest.mark.parametrize("spec", [SAME, MANAGED])
 def test_trouble_of_the_one_server_of_both_is_told_once(spec: Json) -> None:
     previous, _ = building.build(seen(spec, REACHABLE, broker=REACHABLE), {}, NOW)
@@ -92,3 +101,5 @@ def test_every_reason_of_a_ping_of_redis_has_words_about_the_result_backend() ->
         )
         assert "result backend" in message.message
         assert "broker" not in message.message
+        silent = reason in ("ConnectionFailed", "TimedOut")
+        assert ("does not answer" in message.message) is silent, reason

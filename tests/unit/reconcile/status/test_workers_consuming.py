@@ -11,10 +11,12 @@ import pytest
 from celery_operator.observe.worker_report import WorkerReport
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.consumption import GRACE, Consumption, consumption_of
+from celery_operator.reconcile.status import build as building
 from celery_operator.reconcile.status import ready, workers_consuming
 from celery_operator.reconcile.status.view import StatusView, Verdict
 from tests.unit.reconcile.views import Json, running, view
 
+STARTED, LATER = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (1, 2))
 WEB: Json = {"workers": [{"name": "web", "queues": ["web"]}]}
 FROM_ZERO: Json = {
     "workers": [
@@ -26,6 +28,7 @@ FROM_ZERO: Json = {
     ]
 }
 FINE = Consumption(answered=True)
+SILENT = Consumption(silent=True)
 CUT = Consumption(answered=True, not_consuming=2, names=("w0", "w1"), disconnected=True)
 CANCELLED = Consumption(answered=True, not_consuming=5, names=("w0", "w1", "w2"))
 
@@ -47,8 +50,9 @@ def said(verdict: Verdict) -> tuple[str, str, bool]:
         (seen(web=CANCELLED), ("False", "NotConsuming", True)),
         (seen(web=replace(FINE, stalled=True)), ("False", "Stalled", True)),
         (seen(web=replace(CUT, stalled=True)), ("False", "NotConnected", True)),
-        (seen(web=Consumption()), ("Unknown", "NoAnswer", False)),
-        (seen(), ("Unknown", "NoAnswer", False)),
+        (seen(web=Consumption()), ("Unknown", "NotYetAsked", False)),
+        (seen(), ("Unknown", "NotYetAsked", False)),
+        (seen(web=SILENT), ("Unknown", "NoAnswer", False)),
         (seen(None, running(pods=0)), ("Unknown", "NotYetAsked", False)),
         (seen(FROM_ZERO, running(pods=0)), ("True", "NoWorkers", False)),
         (seen({"workers": [{"name": "web", "queues": ["web"], "replicas": 0}]}, running(pods=0)),
@@ -76,6 +80,15 @@ def test_the_message_names_the_group_and_some_pods_and_says_what_to_do() -> None
 @pytest.mark.parametrize("found", [FINE, CUT, CANCELLED, Consumption()])
 def test_ready_does_not_depend_on_it(found: Consumption) -> None:
     assert ready.evaluate(seen(web=found)).status == "True"
+
+
+@pytest.mark.parametrize("former", [FINE, CUT])
+def test_a_process_that_has_just_begun_writes_nothing_before_it_has_asked(former: Consumption) -> None:
+    status, _ = building.build(seen(web=former), {}, STARTED)
+    assert building.build(seen(), status, LATER) == (status, ())
+    assert building.build(seen(web=Consumption()), status, LATER) == (status, ())
+    silent, _ = building.build(seen(web=SILENT), status, LATER)
+    assert "NoAnswer" in {condition["reason"] for condition in silent["conditions"]}
 
 
 # What the workers say
@@ -120,8 +133,11 @@ LOST: Json = {"consuming": False, "connected": False, "not_consuming_since": NOW
         ({"a": report(**LOST)}, Consumption(answered=True, not_consuming=1, names=("a",), disconnected=True)),
         ({"a": report(**{**LOST, "connected": True})}, Consumption(answered=True, not_consuming=1, names=("a",))),
         ({"a": report(**{**LOST, "not_consuming_since": NOW - GRACE + 1})}, FINE),
-        ({"a": report(**LOST, draining=True)}, Consumption()),
-        ({"a": report(**LOST, shutting_down=True)}, Consumption()),
+        # It said so once, and has been silent since.
+        ({"a": report(**{**LOST, "at": NOW - GRACE})}, FINE),
+        ({"a": report(**LOST, draining=True)}, FINE),
+        ({"a": report(**{**LOST, "consuming": None}, draining=True)}, FINE),
+        ({"a": report(**LOST, shutting_down=True)}, FINE),
         ({"a": report(**{**LOST, "at": NOW - 100})}, Consumption()),
         (
             {name: report(**LOST) for name in "edcba"},
@@ -138,7 +154,13 @@ def test_only_workers_that_should_consume_count(reports: dict[str, WorkerReport 
 
 
 def test_who_is_drained_by_the_operator_consumes_nothing_and_is_no_trouble() -> None:
-    assert consumption({"a": report(**LOST)}, held=frozenset({"a"})) == Consumption()
+    assert consumption({"a": report(**LOST)}, held=frozenset({"a"})) == FINE
+
+
+def test_the_last_worker_of_a_group_on_its_way_to_zero_changes_nothing() -> None:
+    drained = consumption({"a": report(**{**LOST, "consuming": None})}, held=frozenset({"a"}))
+    before, after = (workers_consuming.evaluate(seen(FROM_ZERO, web=found)) for found in (FINE, drained))
+    assert after == before
 
 
 def test_a_group_that_stalls_is_known_by_its_name() -> None:
