@@ -104,9 +104,15 @@ class BeatNews:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
                 async with self._limit:
                     answered = await self._take(key, pod.address)
+            if not self._is_asked(key):
+                return
             failures = 0 if answered else failures + 1
             period = SHORT_PERIOD if 0 < failures <= _QUICK_FAILURES else PERIOD
             await asyncio.sleep(period * (1 + _JITTER * (2 * self._random() - 1)))
+
+    def _is_asked(self, key: ClusterKey) -> bool:
+        """Whether the running task still is: aiohttp may swallow a cancellation that meets its own time-out."""
+        return any(task is asyncio.current_task() for _, task in self._asked.get(key, {}).values())
 
     async def _take(self, key: ClusterKey, address: PodAddress) -> bool:
         """Whether the pod answered. Its news are told before it is told that they were."""

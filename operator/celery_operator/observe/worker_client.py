@@ -96,9 +96,15 @@ class WorkerClient:
         self._session: aiohttp.ClientSession | None = None
         self._limits = {True: asyncio.Semaphore(URGENT), False: asyncio.Semaphore(REGULAR)}
 
-    async def status(self, address: PodAddress, *, urgent: bool = False) -> Answer:
-        """GET /status. Raises SilentError, or RefusedError for what is no worker's runtime."""
+    async def status(
+        self, address: PodAddress, *, urgent: bool = False, on_begin: Callable[[], None] = lambda: None
+    ) -> Answer:
+        """GET /status. Raises SilentError, or RefusedError for what is no worker's runtime.
+
+        ``on_begin``: told when the request begins. Before it, this may have waited long for pods that do not answer.
+        """
         async with self._limits[urgent]:
+            on_begin()
             began = self._clock()
             status, body = await self._request("GET", address, "/status")
         if status != 200:

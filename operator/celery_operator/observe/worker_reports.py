@@ -122,8 +122,8 @@ class WorkerReports:
     async def stop(self) -> None:
         """End all tasks and wait for them. No pod is let go: the leases run out, or the next leader renews them."""
         tasks = [follower.task for follower in self._followers.values()]
-        for task in tasks:
-            task.cancel()
+        for follower in list(self._followers.values()):
+            follower.end()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._followers.clear()
         await self._client.close()
@@ -208,6 +208,8 @@ class _Follower:
         self._release: _Release | None = None
         self._epoch = 0
         self._changed = asyncio.Event()
+        self._queued: asyncio.Timeout | None = None
+        """Ends a question's wait for its turn; None once the pod is asked: it would serve a given up one first, too."""
         self.task = asyncio.create_task(self._run(), name=f"worker-reports {address.name}")
 
     @property
@@ -246,7 +248,13 @@ class _Follower:
         """The pod is gone: whether this has ended. One that was let go is still told so."""
         self.watched = False
         self._hold = None
-        return self._release is None and self.task.cancel()
+        return self._release is None and self.end()
+
+    def end(self) -> bool:
+        """Also where aiohttp swallows the cancellation, as of a request that times out in the same moment."""
+        self.watched, self._hold, self._release = False, None, None
+        self._changed.set()
+        return self.task.cancel()
 
     def ask(self, occasion: str) -> None:
         if occasion != self._occasion:
@@ -259,11 +267,14 @@ class _Follower:
         self._changed.set()
 
     def _turn(self) -> None:
-        """What was said of drains up to now, or is on its way, is void."""
+        """What was said of drains up to now, or is on its way, is void; a question that awaits its turn gives way."""
         self._epoch += 1
         if self._answer is not None:
             self._answer = replace(self._answer, lease_until=NO_LEASE)
         self._changed.set()
+        if self._queued is not None:
+            self._queued.reschedule(asyncio.get_running_loop().time())
+            self._queued = None
 
     async def _run(self) -> None:
         while self.watched or self._hold is not None or self._release is not None:
@@ -327,9 +338,13 @@ class _Follower:
         return SHORT_PERIOD
 
     async def _ask(self, *, urgent: bool) -> Answer | None:
+        """None without an answer, and where a drain or its end goes first: `_changed` is set then."""
         epoch = self._epoch
         try:
-            answer = await self._client.status(self.address, urgent=urgent)
+            async with asyncio.timeout(None) as self._queued:
+                answer = await self._client.status(self.address, urgent=urgent, on_begin=self._begin)
+        except TimeoutError:
+            return None
         except SilentError as error:
             self._failures += _WEIGHT_OF_SILENCE if error.timed_out else 1
             return None
@@ -337,9 +352,14 @@ class _Follower:
             self._failures += _WEIGHT_OF_SILENCE
             self.refusal = _Refusal(why=str(error), until_restart=False)
             return None
+        finally:
+            self._queued = None
         self._failures = 0
         self._keep(answer, epoch)
         return answer
+
+    def _begin(self) -> None:
+        self._queued = None
 
     def _keep(self, answer: Answer, epoch: int) -> None:
         former, refusal = self._answer, self.refusal

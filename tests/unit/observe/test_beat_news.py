@@ -127,3 +127,25 @@ async def test_nonsense_is_nobodys_news(status: Any, asked: BeatNews, told: Told
     assert told.news[0] == (SHOP, "TickMissed 1: good")
     asked.forget(SHOP)
     await runner.cleanup()
+
+
+async def test_stopping_ends_a_task_whose_cancellation_became_a_time_out() -> None:
+    """As aiohttp does when both meet."""
+    began = asyncio.Event()
+
+    async def tell(key: ClusterKey, news: tuple[News, ...]) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    asked = BeatNews(tell=tell, random=lambda: 0.5)
+    beat = Beat()
+    beat.kept.add("TickMissed", "a tick")
+    asked.watch(SHOP, {"uid-1": beat.pod()})
+    async with asyncio.timeout(30.0):
+        await began.wait()
+    stopping = asyncio.create_task(asked.stop())
+    ended, _ = await asyncio.wait({stopping}, timeout=10.0)
+    assert ended == {stopping}
