@@ -13,7 +13,7 @@ import socket
 import time
 from typing import Any, Dict, Iterator, Optional, Tuple
 
-from .claims import Attempts, BrokerAwayError, ClaimRefusedError, connection_errors, release
+from .claim_attempts import Attempts, BrokerAwayError, ClaimRefusedError, connection_errors, release
 from .ticks import Tick
 
 logger = logging.getLogger("celery.operator")

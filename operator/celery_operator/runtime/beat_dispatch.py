@@ -10,8 +10,8 @@ from . import ticks
 from .beat_news import TICK_MISSED
 from .beat_signals import HeldBack
 from .beat_state import BeatState
+from .claim_attempts import BrokerAwayError, ClaimRefusedError
 from .claim_journal import ClaimJournal
-from .claims import BrokerAwayError, ClaimRefusedError
 from .guard import harmless
 
 logger = logging.getLogger("celery.beat")

@@ -10,6 +10,7 @@ import kombu
 import pytest
 
 from celery_operator.runtime import amqp_claims, claims
+from celery_operator.runtime.claim_attempts import BrokerAwayError
 from celery_operator.runtime.ticks import Tick
 from tests.integration.runtime.conftest import PASSWORD
 from tests.integration.runtime.lossy_proxy import Fate, Proxy
@@ -37,7 +38,7 @@ def take(own: Any, wanted: Tick) -> bool:
     def answered() -> bool:
         try:
             answers.append(own.take(wanted))
-        except claims.BrokerAwayError:
+        except BrokerAwayError:
             return False
         return True
 

@@ -15,7 +15,7 @@ from tests.integration.runtime.draining import drain, undrain
 from tests.integration.runtime.pods import RUNTIME, Pod, send, wait_for_entries
 from tests.integration.servers import RedisServer, wait_until
 
-FOR_BEAT = ("beat_", "claim", "amqp_claims", "ticks")
+FOR_BEAT = ("beat_", "claim", "amqp_claims", "redis_claims", "ticks")
 
 
 def hooks() -> list[str]:

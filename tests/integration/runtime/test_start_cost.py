@@ -43,7 +43,9 @@ def test_a_worker_imports_nothing_of_beat_nor_of_a_terminal(
     modules = imported(pod.start().wait_for("/readyz"))
     assert {"celery.bin.worker", "celery_operator_runtime.probe_server"} <= modules, "the list is whole"
     ours = {name.partition(".")[2] for name in modules if name.startswith("celery_operator_runtime.")}
-    assert [name for name in sorted(ours) if name.startswith(("beat", "claim", "amqp_claims", "ticks"))] == []
+    assert [
+        name for name in sorted(ours) if name.startswith(("beat", "claim", "amqp_claims", "redis_claims", "ticks"))
+    ] == []
     assert not modules & {"click_repl", "prompt_toolkit"}
 
 
