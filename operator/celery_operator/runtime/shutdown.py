@@ -83,6 +83,7 @@ class Shutdown:
         self._cutting: List[Any] = []
         self._unstarted: Deque[Any] = deque()
         self._in_pool: List[Any] = []
+        self._dropped: List[Any] = []
         self._beat = 0.0
 
     @harmless
@@ -123,6 +124,12 @@ class Shutdown:
         self._unstarted.extend(one for one in task_requests.unstarted(self._consumer()) if one not in known)
 
     @harmless
+    def _note_dropped(self) -> None:
+        """The loop writes to a child in the round after it has given to the pool: of its last round, the pool forgets
+        all."""
+        self._dropped.extend(task_requests.unwritten(self._pool(), list(self._unstarted)))
+
+    @harmless
     def _note_again_at_the_close(self) -> None:
         """The signal may interrupt the loop while it takes a message: what it takes after the signal is in no list
         yet, and Celery's are empty once its consumer has closed."""
@@ -133,6 +140,7 @@ class Shutdown:
 
         def on_close() -> None:
             self._note_unstarted()
+            self._note_dropped()
             close()
 
         blueprint.on_close = on_close
@@ -178,7 +186,9 @@ class Shutdown:
             taken = task_requests.in_pool(self._pool())
             while self._unstarted:
                 request = self._unstarted.popleft()
-                if task_requests.given_to_pool(request) or request.id in taken:
+                given = task_requests.given_to_pool(request) or request.id in taken
+                # By identity: an application's Request may be equal to another one, which runs.
+                if given and not any(one is request for one in self._dropped):
                     self._in_pool.append(request)
                 else:
                     put_back(request)

@@ -108,6 +108,16 @@ def in_pool(pool: Any) -> Set[str]:
     return {str(getattr(job, "correlation_id", "")) for job in list(cache.values())}
 
 
+def unwritten(pool: Any, requests: Iterable[Request]) -> List[Request]:
+    """Those that wait in a prefork pool and of which no child has got a byte: it drops them when the consumer closes.
+
+    What was written to a child that has died since waits there too, and is not among them.
+    """
+    waiting = snapshot(getattr(getattr(pool, "_pool", None), "outbound_buffer", None) or ())
+    untouched = [job for job in waiting if job._write_to is None]
+    return [one for one in requests if one._apply_result is not None and one._apply_result() in untouched]
+
+
 def at_rest(pool: Any) -> bool:
     """Whether no child of a prefork pool runs a task, while the worker's loop stands still and reads no results.
 

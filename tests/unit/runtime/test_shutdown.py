@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from threading import Lock
 from types import SimpleNamespace
@@ -48,6 +49,34 @@ def test_only_what_the_broker_still_holds_goes_back(late: bool, acknowledged: bo
 )
 def test_what_the_pool_has_is_not_given_back(fields: dict[str, Any], given: bool) -> None:
     assert task_requests.given_to_pool(request(**fields)) is given
+
+
+ANOTHER = SimpleNamespace(_write_to=None, correlation_id="another")
+"""A job of another request, which waits in the pool for a child."""
+
+
+@pytest.mark.parametrize("billiard_pool", [None, SimpleNamespace(), SimpleNamespace(outbound_buffer=deque([ANOTHER]))])
+@pytest.mark.parametrize("apply_result", [None, lambda: None, lambda: SimpleNamespace(_write_to=None)])
+def test_only_a_request_whose_job_waits_in_a_prefork_pool_is_unwritten(billiard_pool: Any, apply_result: Any) -> None:
+    """Not one that has no job, whose job is gone, or whose job is elsewhere: these may have been run."""
+    pool = SimpleNamespace(_pool=billiard_pool)
+    assert task_requests.unwritten(pool, [request(_apply_result=apply_result)]) == []
+
+
+def test_of_two_equal_requests_the_one_that_a_child_has_does_not_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application's Request may compare by task id, and a message may come twice."""
+    back: list[Any] = []
+    monkeypatch.setattr(shutdown, "put_back", back.append)
+    one = watchdog()
+    monkeypatch.setattr(one._main, "run", lambda function, **_: function())
+    dropped, written = (request(id="twice", time_start=None, _apply_result=SimpleNamespace) for _ in range(2))
+    assert dropped == written
+    one._dropped.append(dropped)
+    one._unstarted.extend([written, dropped])
+    one._put_back_unstarted()
+    assert len(back) == 1
+    assert back[0] is dropped
+    assert not one._unstarted
 
 
 def test_a_message_goes_back_once() -> None:
