@@ -5,20 +5,32 @@ Read on the worker's loop; Celery's own counts show only what it has reserved an
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Optional
+from itertools import chain
+from typing import Any, List, Optional, Sequence
 
 LONG_TIMER = 2000
-"""Timer entries that may be walked every second (0.2 ms)."""
+"""Timer entries that may be walked every second (2 ms)."""
 
 
-def eta(consumer: Any) -> int:
-    """Tasks with an ETA or countdown that have not come due."""
-    return sum(1 for _ in _scheduled(consumer))
+def scheduled(consumer: Any) -> List[Any]:
+    """Requests with an ETA or countdown that have not come due: every Celery keeps them in the worker's timer.
+
+    The one walk over the timer: what else is asked of these requests is asked of its result.
+    """
+    from celery.worker.request import Request
+
+    found = []
+    for waiting in list(_entries(consumer.timer)):
+        entry = getattr(waiting, "entry", waiting)
+        arguments = getattr(entry, "args", None)
+        if arguments and isinstance(arguments[0], Request) and not getattr(entry, "canceled", False):
+            found.append(arguments[0])
+    return found
 
 
-def latest_eta(consumer: Any) -> Optional[float]:
+def latest_eta(requests: Sequence[Any]) -> Optional[float]:
     """When the last of these tasks comes due, in seconds since the epoch; None where there is none."""
-    etas = [request.eta for request in _scheduled(consumer)]
+    etas = [request.eta for request in requests]
     return max((eta.timestamp() for eta in etas if eta is not None), default=None)
 
 
@@ -27,10 +39,11 @@ def is_cheap(consumer: Any) -> bool:
     return len(_entries(consumer.timer)) <= LONG_TIMER
 
 
-def held(consumer: Any) -> Optional[int]:
+def held(consumer: Any, waiting: Optional[Sequence[Any]] = None) -> Optional[int]:
     """Unacknowledged messages that are neither running, reserved nor waiting for their ETA.
 
     None on transports that do not count what they have delivered (RabbitMQ counts at the broker).
+    ``waiting``: what `scheduled` has just found; None: it is asked here.
     """
     from celery.worker import state
 
@@ -39,24 +52,15 @@ def held(consumer: Any) -> Optional[int]:
     if not hasattr(counter, "_delivered"):
         return None
     unacknowledged = len(counter._delivered) - len(counter._dirty)
-    known = {id(request): request for request in state.reserved_requests}
-    known.update((id(request), request) for request in state.active_requests)
-    known.update((id(request), request) for request in _scheduled(consumer))
-    return max(0, unacknowledged - sum(1 for request in known.values() if not request.acknowledged))
+    if waiting is None:
+        waiting = scheduled(consumer)
+    # By identity: an application's Request may be equal to another one.
+    requests = chain(state.reserved_requests, state.active_requests, waiting)
+    known = {id(request): request for request in requests if not request.acknowledged}
+    return max(0, unacknowledged - len(known))
 
 
 def _entries(timer: Any) -> Any:
     """The timer's own heap (kombu, celery.utils.timer2) or set (green pools): ``queue`` would sort a copy."""
     schedule = getattr(timer, "schedule", timer)
     return getattr(schedule, "_queue", None) or ()
-
-
-def _scheduled(consumer: Any) -> Iterator[Any]:
-    """Requests that wait in the timer for their ETA: that is where every Celery keeps them."""
-    from celery.worker.request import Request
-
-    for waiting in list(_entries(consumer.timer)):
-        entry = getattr(waiting, "entry", waiting)
-        arguments = getattr(entry, "args", None) or ()
-        if arguments and isinstance(arguments[0], Request) and not getattr(entry, "canceled", False):
-            yield arguments[0]

@@ -195,9 +195,10 @@ def _stamp(state: WorkerState, consumer: Any, drain: Drain) -> Callable[[], None
         drain.look()
         state.consuming = [] if tasks is None or drain.withheld else [queue.name for queue in tasks.queues]
         if count[0] % LONG_COUNT_EVERY == 0 or holdings.is_cheap(consumer):
-            state.eta = holdings.eta(consumer)
-            state.latest_eta = holdings.latest_eta(consumer)
-            state.held = holdings.held(consumer)
+            waiting = holdings.scheduled(consumer)
+            state.eta = len(waiting)
+            state.latest_eta = holdings.latest_eta(waiting)
+            state.held = holdings.held(consumer, waiting)
         count[0] += 1
         _look_at_pool(state, consumer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -134,11 +135,12 @@ def test_rate_limited_tasks_are_held(make_pod: PodMaker, empty_broker: RedisServ
 def test_eta_tasks_are_not_held(pool: str, make_pod: PodMaker, empty_broker: RedisServer) -> None:
     pod = make_pod(broker=empty_broker.url(), settings={"pool": pool, "config": {"task_acks_late": True}})
     pod.start().wait_for("/readyz")
-    for _ in range(3):
-        send(empty_broker.url(), "shop.record", "later", eta="2099-01-01T00:00:00+00:00")
+    for year in (2098, 2099, 2097):
+        send(empty_broker.url(), "shop.record", "later", eta=f"{year}-01-01T02:00:00+02:00")
 
-    def counts() -> tuple[int, int]:
+    def counts() -> tuple[int, int, float | None]:
         status = pod.status()
-        return status["eta"], status["held"]
+        return status["eta"], status["held"], status["latestEta"]
 
-    wait_until(lambda: counts() == (3, 0), timeout=30.0, what="three ETA tasks, none of them held")
+    latest = datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+    wait_until(lambda: counts() == (3, 0, latest), timeout=30.0, what="three ETA tasks, none of them held")
