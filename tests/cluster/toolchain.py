@@ -46,7 +46,7 @@ def module_folder(name: str, module: str) -> Path:
 
 def module_files(module: str, version: str, folder: str) -> Path:
     """A folder of the cache with the files of one folder of a published module, which is all that is kept of it."""
-    name = f"{module}-{version}".replace("/", "-")
+    name = f"{module}-{version}-{folder}".replace("/", "-")
     subject = f"{folder} of {module} {version}"
 
     def fetch(temporary: Path) -> None:

@@ -43,6 +43,8 @@ class Rule:
     """The same without the mistake."""
     messages: Callable[[Inputs], Iterator[str]]
     """One message a finding. What the facts do not tell, it does not guess: it says nothing then."""
+    rests_on_facts: bool = False
+    """Whether it looks at more than spec and neighbours: at what workers and broker say, which takes time to learn."""
 
     def check(self, inputs: Inputs) -> Iterator[Finding]:
         """Everything that it finds."""

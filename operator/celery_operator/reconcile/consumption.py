@@ -26,32 +26,45 @@ class Consumption:
     """Some worker has said whether it consumes, or that it is drained or ends, where it need not."""
     silent: bool = False
     """None has, although some are Ready and were asked for GRACE."""
+    unheard: bool = False
+    """Some that is Ready has not, and was not asked for GRACE: its word is still to come."""
     not_consuming: int = 0
     """How many have taken nothing for GRACE although they should."""
     names: tuple[str, ...] = ()
     """Of the first of those pods."""
     disconnected: bool = False
     """One of them has no connection to the broker; else they have one, and consume no queue."""
+    pausing: bool = False
+    """Some take nothing although they should, and this process has not known it for GRACE."""
     stalled: bool = False
     """Tasks have been due for STALLED_SECONDS, and no worker of the group has taken any."""
+    idle: bool = False
+    """The same for less than that, as far as this process knows."""
 
 
 def consumption_of(
     pods: Mapping[str, Iterable[Manifest]],
     around: Surroundings,
     stalled: Collection[str] = (),
+    idle: Collection[str] = (),
     *,
     asked_long: bool = False,
 ) -> dict[str, Consumption]:
     """By group. Who starts, is drained or ends does not count: that is told elsewhere.
 
-    ``stalled``: groups that take nothing although tasks wait. ``asked_long``: workers have been asked for GRACE.
+    ``stalled``: groups that take nothing although tasks wait; ``idle``: those of which that may become true.
+    ``asked_long``: workers have been asked for GRACE.
     """
     out = {}
     for group, found in pods.items():
         said = _of_group(group, found, around, stalled=group in stalled)
-        silent = asked_long and not said.answered and any(map(observation.is_ready, found))
-        out[group] = replace(said, silent=True) if silent else said
+        missing = any(observation.is_ready(pod) and _heard(group, pod, around) is None for pod in found)
+        out[group] = replace(
+            said,
+            silent=asked_long and missing and not said.answered,
+            unheard=missing and not asked_long,
+            idle=group in idle and group not in stalled,
+        )
     return out
 
 
@@ -64,6 +77,7 @@ def _of_group(group: str, pods: Iterable[Manifest], around: Surroundings, *, sta
         not_consuming=len(without),
         names=tuple(name for name, _ in without[:_SHOWN]),
         disconnected=any(report.connected is False for _, report in without),
+        pausing=any(report.not_consuming_since is not None and not _is_without(report) for _, report in said),
         stalled=stalled,
     )
 

@@ -11,6 +11,7 @@ from celery_operator.lint.inputs import BrokerFacts, Fleet, GroupFacts, Versions
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Depth
 from celery_operator.observe.worker_report import WorkerReport
+from celery_operator.reconcile.autoscaling import observation
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.consumption import Consumption, consumption_of
 
@@ -26,9 +27,12 @@ class Facts:
     broker: BrokerFacts | None = None
     consumption: Mapping[str, Consumption] = field(default_factory=dict)
     """By group; for the status alone."""
+    awaited: bool = False
+    """Not all is known that is about to be, as after a start of the operator: what was known before counts still."""
 
 
 NO_FACTS: Final = Facts()
+AWAITED: Final = Facts(awaited=True)
 
 
 def facts_of(
@@ -37,25 +41,37 @@ def facts_of(
     pods: Mapping[str, Iterable[Manifest]],
     former: BrokerFacts | None = None,
     stalled: Collection[str] = (),
+    idle: Collection[str] = (),
     *,
     asked_long: bool = False,
 ) -> Facts:
     """What there is to know of a CeleryCluster; ``pods`` are those of its workers, by group.
 
     ``former``: what was known of its broker; how its queues are set counts for as long as they cannot be read.
-    ``stalled``: groups that take nothing although tasks wait. ``asked_long``: workers have been asked for GRACE.
+    ``stalled``: groups that take nothing although tasks wait; ``idle``: those of which that may become true.
+    ``asked_long``: workers have been asked for GRACE, after which nothing is awaited any more.
     """
     said = {group: [around.report(pod["metadata"]["uid"]) for pod in found] for group, found in pods.items()}
     heard = {group: [each for each in reports if each is not None] for group, reports in said.items()}
+    broker = BrokerFacts(
+        scheme=_scheme(address),
+        nearest_eta=_nearest_eta(around),
+        consumer_timeouts=_consumer_timeouts(around, former),
+    )
+    complete = broker.consumer_timeouts is not None and not _misses_one(pods, around)
     return Facts(
         fleet=Fleet(groups={group: _group(reports, around) for group, reports in heard.items() if reports}),
-        broker=BrokerFacts(
-            scheme=_scheme(address),
-            nearest_eta=_nearest_eta(around),
-            consumer_timeouts=_consumer_timeouts(around, former),
-        ),
-        consumption=consumption_of(pods, around, stalled, asked_long=asked_long),
+        broker=broker,
+        consumption=consumption_of(pods, around, stalled, idle, asked_long=asked_long),
+        awaited=not complete and not asked_long,
     )
+
+
+def _misses_one(pods: Mapping[str, Iterable[Manifest]], around: Surroundings) -> bool:
+    """Whether some worker is Ready that has not said yet what it is."""
+    ready = (pod for found in pods.values() for pod in found if observation.is_ready(pod))
+    said = (around.report(pod["metadata"]["uid"]) for pod in ready)
+    return any(report is None or report.about is None for report in said)
 
 
 def _group(reports: Iterable[WorkerReport], around: Surroundings) -> GroupFacts:

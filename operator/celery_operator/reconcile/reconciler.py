@@ -38,7 +38,7 @@ from celery_operator.reconcile.messenger import Messenger
 from celery_operator.reconcile.neighbourhoods import Neighbourhoods
 from celery_operator.reconcile.plan import Blocked, Plan
 from celery_operator.reconcile.status import build as status_building
-from celery_operator.reconcile.status import queues_match
+from celery_operator.reconcile.status import former_warnings, queues_match
 from celery_operator.reconcile.status.build import StatusEvent
 from celery_operator.reconcile.status.view import StatusView
 from celery_operator.reconcile.status_writer import StatusWriter
@@ -335,6 +335,10 @@ class Reconciler:
         """The world after the pass, from the cache: what was written has entered it."""
         key = ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name)
         facts = self._scaler.facts(key)
+        findings = self._linter.findings(cluster, facts.fleet, facts.broker)
+        if facts.awaited:
+            status = (self._cache.cluster(key) or {}).get("status") or {}
+            findings = former_warnings.kept(cluster, status, findings)
         return StatusView(
             cluster=cluster,
             live=self._cache.children(key),
@@ -352,7 +356,8 @@ class Reconciler:
             autoscaling=self._scaler.views(key),
             fleet=facts.fleet,
             consumption=facts.consumption,
-            findings=self._linter.findings(cluster, facts.fleet, facts.broker),
+            awaited=facts.awaited,
+            findings=findings,
             missing_kinds=self._platform().missing,
             now_monotonic=self._clock(),
             failure=None if failure is None else f"the API server refused a change: {failure}; trying again",

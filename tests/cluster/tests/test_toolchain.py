@@ -104,6 +104,8 @@ def test_of_a_module_the_files_of_one_folder_are_kept_and_fetched_once(
     module = folders / "module"
     (module / "crds" / "tests").mkdir(parents=True)
     (module / "crds" / "thing.yaml").write_text("kind: Thing\n")
+    (module / "rules").mkdir()
+    (module / "rules" / "rule.yaml").write_text("kind: Rule\n")
     (module / "main.go").write_text("package main\n")
     monkeypatch.setenv(CACHE_VARIABLE, str(folders / "cache"))
     version = "echo go version go1.24.1 linux/amd64"
@@ -111,5 +113,6 @@ def test_of_a_module_the_files_of_one_folder_are_kept_and_fetched_once(
     go = Path(_program(folders / "path", answers))
     kept = module_files("example.com/things/v2", "v2.1.0", "crds")
     assert {path.name: path.read_text() for path in kept.iterdir()} == {"thing.yaml": "kind: Thing\n"}
+    assert [path.name for path in module_files("example.com/things/v2", "v2.1.0", "rules").iterdir()] == ["rule.yaml"]
     go.unlink()
     assert module_files("example.com/things/v2", "v2.1.0", "crds") == kept

@@ -73,6 +73,7 @@ def _seconds(argument: Any) -> float:
 RULE = Rule(
     id="consumer-timeout",
     severity="warning",
+    rests_on_facts=True,
     title="Tasks run, or wait for their ETA, for longer than RabbitMQ's consumer_timeout",
     why="RabbitMQ takes a message back that a consumer has not acknowledged for 30 minutes, and closes the channel (up "
     "to 4.2 for all queues, from 4.3 for quorum queues). With `AtLeastOnce` a task is acknowledged when it ends, so a "

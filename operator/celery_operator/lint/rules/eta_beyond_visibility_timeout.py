@@ -31,6 +31,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="eta-beyond-visibility-timeout",
     severity="warning",
+    rests_on_facts=True,
     title="Tasks have an ETA beyond the visibility timeout",
     why="A worker takes a task with an ETA or a countdown at once, and holds it until it is due. On Redis its message "
     "comes back after the visibility timeout as if the worker had died, another worker takes it as well, and when the "

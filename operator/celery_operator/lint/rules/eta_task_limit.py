@@ -26,6 +26,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="eta-task-limit",
     severity="warning",
+    rests_on_facts=True,
     title="ETA tasks and others share workers under worker_eta_task_limit",
     why="The limit bounds the messages that a worker takes, not only those with an ETA. With a limit of 5, a hundred "
     "tasks with an ETA and four without, a worker held five of the hundred and ran nothing until one of them was due.",

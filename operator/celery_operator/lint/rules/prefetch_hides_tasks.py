@@ -57,6 +57,7 @@ def _is_long(spec: CeleryClusterSpec, group: WorkerGroup) -> bool:
 RULE = Rule(
     id="prefetch-hides-tasks",
     severity="warning",
+    rests_on_facts=True,
     title="Workers take long tasks in advance",
     why="What a worker has taken in advance waits for that worker, although others are idle, and whoever counts the "
     "queue does not see it. With tasks of a minute and more that is a long time. Without `prefetchMultiplier` the "

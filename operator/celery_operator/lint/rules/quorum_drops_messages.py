@@ -63,6 +63,7 @@ def _by_settings(inputs: Inputs) -> Iterator[tuple[str, str]]:
 RULE = Rule(
     id="quorum-drops-messages",
     severity="warning",
+    rests_on_facts=True,
     title="A quorum queue without dead letters and delivery limit, under AtLeastOnce",
     why="From 4.0 on RabbitMQ drops a message of a quorum queue that has come back 20 times. Each pod that is replaced "
     "gives back what it holds, so tasks with long ETAs get there without any fault of theirs. With a dead-letter "

@@ -42,6 +42,7 @@ def _topic(inputs: Inputs, which: str) -> bool:
 RULE = Rule(
     id="quorum-eta",
     severity="warning",
+    rests_on_facts=True,
     title="Quorum queues with a direct exchange cannot delay ETA tasks",
     why="Celery 5.5 and newer lets RabbitMQ keep tasks for quorum queues until they are due. That goes through topic "
     "exchanges; for a direct exchange, Celery's default, it only logs a warning and delivers the task at once. A "

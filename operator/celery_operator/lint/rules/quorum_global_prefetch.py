@@ -39,6 +39,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="quorum-global-prefetch",
     severity="warning",
+    rests_on_facts=True,
     title="Workers ask quorum queues for a global prefetch count",
     why="Quorum queues know a prefetch count for each consumer alone. Celery before 5.5, and newer ones with "
     "`worker_detect_quorum_queues: false`, ask for a common one. RabbitMQ answers 540 and closes the connection; the "

@@ -32,6 +32,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="redelivered-while-running",
     severity="warning",
+    rests_on_facts=True,
     title="Tasks were delivered again while they were still running",
     why="Seen by the workers themselves, and counted as `redeliveredWhileRunning` of their `/status`: such a task runs "
     "twice. On Redis any client that waits for messages (a web process that inspects, a monitor) puts back what has "

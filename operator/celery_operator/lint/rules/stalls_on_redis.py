@@ -33,6 +33,7 @@ def _may_stall(found: Versions) -> bool:
 RULE = Rule(
     id="stalls-on-redis",
     severity="warning",
+    rests_on_facts=True,
     title="These versions may stop consuming when Redis restarts",
     why="The most reported trouble of Celery on Redis: after a restart or failover of Redis a worker answers pings, "
     "sends heartbeats, and takes no task. It was mended in steps, in kombu 5.4 and later, and 5.6.2 with redis-py 8 "

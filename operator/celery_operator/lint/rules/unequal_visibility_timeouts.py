@@ -36,6 +36,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="unequal-visibility-timeouts",
     severity="warning",
+    rests_on_facts=True,
     title="Two CeleryClusters on one Redis have different visibility timeouts",
     why="All programs on one Redis database share one table of unacknowledged messages, and each puts back what is "
     "older than *its own* visibility timeout, whoever it belongs to. With a worker at 7200 s and another program at "

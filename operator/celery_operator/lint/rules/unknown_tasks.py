@@ -25,6 +25,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="unknown-tasks",
     severity="warning",
+    rests_on_facts=True,
     title="Tasks are sent that no worker of the group knows",
     why="The name of a task is only a text to whoever sends it: a misspelled `task` in `spec.beat.schedule`, a module "
     "that the application does not import, or a queue that two applications share. Celery throws such a message away. "

@@ -37,6 +37,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
 RULE = Rule(
     id="visibility-timeout-too-short",
     severity="warning",
+    rests_on_facts=True,
     title="The visibility timeout ends before the longest task does",
     why="On Redis nobody knows whether the worker that took a message still lives. After the visibility timeout any "
     "worker puts the message back into its queue, and the task runs twice at the same time: a task of 12 s with a "

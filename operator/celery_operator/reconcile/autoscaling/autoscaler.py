@@ -33,7 +33,7 @@ from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.autoscaling.stall import STALLED_SECONDS
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.consumption import GRACE
-from celery_operator.reconcile.lint_facts import NO_FACTS, Facts, facts_of
+from celery_operator.reconcile.lint_facts import AWAITED, NO_FACTS, Facts, facts_of
 from celery_operator.reconcile.status import load
 
 _LOG = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class _Cluster:
     targets: dict[str, Target] = field(default_factory=dict)
     told_at: float = float("-inf")
     """When a pass for nothing but load figures was asked for."""
-    facts: Facts = NO_FACTS
+    facts: Facts = AWAITED
     facts_at: float = float("-inf")
     news: asyncio.TimerHandle | None = None
     """The look at workers that have just begun to consume."""
@@ -229,6 +229,9 @@ class Autoscaler:
             self._watch_pods(key, known, observation.pods_by_group(self._pods(key)))
             if known.address is not None:
                 self._hub.use(key, self._wish(key, known, known.address))
+            elif known.facts == AWAITED and self._clock() - known.since >= GRACE:
+                known.facts = NO_FACTS  # nothing is read or asked without an address, and it may never come
+                self._on_change(key)
             waiting = known.address is None or _refused(self._hub.reading(key))
             period = RESOLVE_RETRY if waiting else RESOLVE_PERIOD
             with_jitter = period * (1 + _JITTER * (2 * self._random() - 1))
@@ -289,7 +292,8 @@ class Autoscaler:
                 around,
                 pods,
                 former.broker,
-                stalled=_stalled(known.views, around.now),
+                stalled=_idle(known.views, around.now - STALLED_SECONDS),
+                idle=_idle(known.views, around.now),
                 asked_long=around.now - known.since >= GRACE,
             )
             changed = changed or known.facts != former
@@ -363,9 +367,10 @@ def _needs_unacked(view: GroupView, *, elsewhere: bool) -> bool:
     return found is not None and found.at_rest
 
 
-def _stalled(views: Mapping[str, GroupView], now: float) -> frozenset[str]:
+def _idle(views: Mapping[str, GroupView], by: float) -> frozenset[str]:
+    """Groups that have taken nothing since that moment, or longer, although tasks wait."""
     since = {name: view.stalled_since for name, view in views.items()}
-    return frozenset(name for name, at in since.items() if at is not None and now - at >= STALLED_SECONDS)
+    return frozenset(name for name, at in since.items() if at is not None and at <= by)
 
 
 def _refused(reading: Reading | None) -> bool:

@@ -62,6 +62,8 @@ class StatusView:
     """What workers say of themselves; None where nobody asks them."""
     consumption: Mapping[str, Consumption] = field(default_factory=dict)
     """What workers say of whether they take messages, by group; empty where nobody asks them."""
+    awaited: bool = False
+    """More is about to be known of them, as after a start of the operator."""
     former: Mapping[str, Verdict] = field(default_factory=dict)
     """What the conditions said before of the same spec: it counts until a process that has just begun knows better."""
     findings: tuple[Finding, ...] = ()

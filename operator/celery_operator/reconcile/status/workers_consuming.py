@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from celery_operator.api.workers import WorkerGroup
@@ -14,6 +15,7 @@ from celery_operator.reconcile.status.workers import observe
 NAME: Final = "WorkersConsuming"
 _NOT_CONNECTED: Final = "NotConnected"
 _NOT_CONSUMING: Final = "NotConsuming"
+_STALLED: Final = "Stalled"
 _WHY: Final = {
     _NOT_CONNECTED: "no connection to the broker; see BrokerReachable, their logs, and what network policies let out",
     _NOT_CONSUMING: "they are connected and consume no queue, as after `celery control cancel_consumer`; see their "
@@ -39,7 +41,10 @@ def evaluate(view: StatusView) -> Verdict:
         return Verdict(status="False", reason=reason, message="; ".join(_told(*each) for each in without), warning=True)
     stalled = [name for name, said in found if said.stalled]
     if stalled:
-        return Verdict(status="False", reason="Stalled", message="; ".join(map(_stalled, stalled)), warning=True)
+        return Verdict(status="False", reason=_STALLED, message="; ".join(map(_stalled, stalled)), warning=True)
+    former = view.former.get(NAME)
+    if former is not None and _may_last(former, [said for _, said in found]):
+        return former
     if not any(said.answered for _, said in found):
         silent = any(said.silent for _, said in found)
         return _nobody_answered(view, {group.name for group in asked}, silent=silent)
@@ -50,11 +55,18 @@ def _is_asked(group: WorkerGroup) -> bool:
     return policy.watched(group) and not (group.probes is not None and group.probes.disabled)
 
 
+def _may_last(former: Verdict, found: Iterable[Consumption]) -> bool:
+    """Whether bad news of before may still be true: a process that has just begun knows not how long it has lasted."""
+    if former.reason == _STALLED:
+        return any(said.unheard or said.idle for said in found)
+    return former.reason in _WHY and any(said.unheard or said.pausing for said in found)
+
+
 def _nobody_answered(view: StatusView, asked: set[str], *, silent: bool) -> Verdict:
     groups = [group for group in observe(view) if group.name in asked]
     if any(group.ready for group in groups):
         if not silent:
-            former = view.former.get(NAME)
+            former = None if view.fleet is None and not view.awaited else view.former.get(NAME)
             text = "the workers have not been asked yet; that begins when the broker's address is known"
             unasked = Verdict(status="Unknown", reason="NotYetAsked", message=text)
             return unasked if former is None or former.status == "Unknown" else former

@@ -101,6 +101,7 @@ class Rig:
         self.now = 1000.0
         self.leading = True
         self.passes_fail = False
+        self.address: BrokerAddress | None = BrokerAddress(url="redis://broker")
         self.cache = ObjectCache(kinds.CELERY_CLUSTER)
         self.metrics = Metrics()
         self.passes: list[ClusterKey] = []
@@ -129,8 +130,8 @@ class Rig:
         self.reports = Reports(on_start)
         return self.reports
 
-    async def _resolve(self, key: ClusterKey) -> BrokerAddress:
-        return BrokerAddress(url="redis://broker")
+    async def _resolve(self, key: ClusterKey) -> BrokerAddress | None:
+        return self.address
 
     def watch(self, *groups: Json) -> None:
         """What a pass tells of a spec with these groups, each time of a new generation."""

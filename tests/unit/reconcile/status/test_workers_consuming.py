@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from celery_operator.lint.inputs import Fleet
 from celery_operator.observe.worker_report import WorkerReport
 from celery_operator.reconcile.autoscaling.observation import Surroundings
 from celery_operator.reconcile.consumption import GRACE, Consumption, consumption_of
@@ -36,6 +37,11 @@ CANCELLED = Consumption(answered=True, not_consuming=5, names=("w0", "w1", "w2")
 def seen(spec: Json | None = None, *children: Json, web: Consumption | None = None, **fields: Any) -> StatusView:
     found = {} if web is None else {"web": web}
     return view({**WEB, **(spec or {})}, *(children or (running(),)), consumption=found, **fields)
+
+
+def verdict_in(status: Json) -> tuple[str, str]:
+    (found,) = (each for each in status["conditions"] if each["type"] == workers_consuming.NAME)
+    return found["status"], found["reason"]
 
 
 def said(verdict: Verdict) -> tuple[str, str, bool]:
@@ -82,13 +88,67 @@ def test_ready_does_not_depend_on_it(found: Consumption) -> None:
     assert ready.evaluate(seen(web=found)).status == "True"
 
 
-@pytest.mark.parametrize("former", [FINE, CUT])
+STALLED = replace(FINE, stalled=True)
+
+
+@pytest.mark.parametrize("former", [FINE, CUT, CANCELLED, STALLED])
 def test_a_process_that_has_just_begun_writes_nothing_before_it_has_asked(former: Consumption) -> None:
     status, _ = building.build(seen(web=former), {}, STARTED)
-    assert building.build(seen(), status, LATER) == (status, ())
-    assert building.build(seen(web=Consumption()), status, LATER) == (status, ())
+    assert building.build(seen(awaited=True), status, LATER) == (status, ())
+    assert building.build(seen(web=Consumption(), fleet=Fleet()), status, LATER) == (status, ())
     silent, _ = building.build(seen(web=SILENT), status, LATER)
     assert "NoAnswer" in {condition["reason"] for condition in silent["conditions"]}
+
+
+@pytest.mark.parametrize("former", [FINE, CUT])
+def test_what_was_said_before_does_not_outlive_the_hope_to_ask_anybody(former: Consumption) -> None:
+    """As where the Secret with the broker's address is gone."""
+    status, _ = building.build(seen(web=former), {}, STARTED)
+    after, _ = building.build(seen(), status, LATER)
+    assert verdict_in(after) == ("Unknown", "NotYetAsked")
+
+
+UNHEARD = replace(FINE, unheard=True)
+PAUSING = replace(FINE, pausing=True)
+IDLE = replace(FINE, idle=True)
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "kept"),
+    [
+        # The others have not answered this process yet.
+        (CUT, UNHEARD, True),
+        (CANCELLED, UNHEARD, True),
+        (STALLED, UNHEARD, True),
+        # They say the same, and for this process it has not lasted long enough.
+        (CUT, PAUSING, True),
+        (CANCELLED, PAUSING, True),
+        (STALLED, IDLE, True),
+        # Facts say otherwise.
+        (CUT, FINE, False),
+        (CUT, IDLE, False),
+        (STALLED, PAUSING, False),
+        (STALLED, FINE, False),
+    ],
+)
+def test_bad_news_stays_until_facts_say_otherwise(former: Consumption, now: Consumption, kept: bool) -> None:
+    """A process that has just begun knows of nothing how long it has lasted."""
+    status, _ = building.build(seen(web=former), {}, STARTED)
+    after, events = building.build(seen(web=now, fleet=Fleet()), status, LATER)
+    assert (after == status) is kept
+    assert bool(events) is not kept
+    assert kept or verdict_in(after) == ("True", "Consuming")
+
+
+def test_another_spec_is_judged_anew() -> None:
+    status, _ = building.build(seen(web=CUT), {}, STARTED)
+    after, _ = building.build(seen(web=PAUSING, fleet=Fleet()), {**status, "observedGeneration": 7}, LATER)
+    assert verdict_in(after) == ("True", "Consuming")
+
+
+def test_who_pauses_was_no_trouble_and_is_none_yet() -> None:
+    status, _ = building.build(seen(web=FINE), {}, STARTED)
+    assert building.build(seen(web=PAUSING, fleet=Fleet()), status, LATER) == (status, ())
 
 
 # What the workers say
@@ -132,9 +192,9 @@ LOST: Json = {"consuming": False, "connected": False, "not_consuming_since": NOW
         ({"a": report(started=False, consuming=False)}, Consumption()),
         ({"a": report(**LOST)}, Consumption(answered=True, not_consuming=1, names=("a",), disconnected=True)),
         ({"a": report(**{**LOST, "connected": True})}, Consumption(answered=True, not_consuming=1, names=("a",))),
-        ({"a": report(**{**LOST, "not_consuming_since": NOW - GRACE + 1})}, FINE),
+        ({"a": report(**{**LOST, "not_consuming_since": NOW - GRACE + 1})}, PAUSING),
         # It said so once, and has been silent since.
-        ({"a": report(**{**LOST, "at": NOW - GRACE})}, FINE),
+        ({"a": report(**{**LOST, "at": NOW - GRACE})}, PAUSING),
         ({"a": report(**LOST, draining=True)}, FINE),
         ({"a": report(**{**LOST, "consuming": None}, draining=True)}, FINE),
         ({"a": report(**LOST, shutting_down=True)}, FINE),
@@ -157,6 +217,24 @@ def test_who_is_drained_by_the_operator_consumes_nothing_and_is_no_trouble() -> 
     assert consumption({"a": report(**LOST)}, held=frozenset({"a"})) == FINE
 
 
+@pytest.mark.parametrize("ready", ["True", "False"])
+@pytest.mark.parametrize("asked_long", [True, False])
+def test_a_worker_that_is_ready_and_has_not_spoken_is_unheard_for_a_while(ready: str, asked_long: bool) -> None:
+    around = Surroundings(
+        now=NOW,
+        wall=datetime(2026, 1, 1, tzinfo=UTC),
+        reading=None,
+        heartbeats={},
+        report={"a": report()}.get,
+        held=frozenset(),
+        refuses=lambda _: None,
+    )
+    status = {"conditions": [{"type": "Ready", "status": ready}]}
+    pods = [{"metadata": {"uid": name, "name": name}, "status": status} for name in ("a", "b")]
+    found = consumption_of({"web": pods}, around, asked_long=asked_long)["web"]
+    assert found == replace(FINE, unheard=ready == "True" and not asked_long)
+
+
 def test_the_last_worker_of_a_group_on_its_way_to_zero_changes_nothing() -> None:
     drained = consumption({"a": report(**{**LOST, "consuming": None})}, held=frozenset({"a"}))
     before, after = (workers_consuming.evaluate(seen(FROM_ZERO, web=found)) for found in (FINE, drained))
@@ -174,4 +252,5 @@ def test_a_group_that_stalls_is_known_by_its_name() -> None:
         refuses=lambda _: None,
     )
     pods = {name: [{"metadata": {"uid": name, "name": name}}] for name in ("web", "mail")}
-    assert consumption_of(pods, around, {"mail"}) == {"web": FINE, "mail": replace(FINE, stalled=True)}
+    found = consumption_of(pods, around, {"mail"}, {"mail", "web"})
+    assert found == {"web": IDLE, "mail": STALLED}
