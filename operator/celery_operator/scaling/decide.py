@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from celery_operator.scaling import demand
+from celery_operator.scaling import demand, margin
 from celery_operator.scaling.model import Decision, Demand, History, Load, Policy, Reason, Wants, Worker
 
 LEAST_SIGHT: Final = 6.0
@@ -43,9 +43,13 @@ def decide(load: Load, policy: Policy, history: History, now: float) -> tuple[De
     )
     want = _clamp(found.want, policy)
     wants = _with(history.wants, now, want, policy.window)
-    history = replace(history, since=since, wants=wants)
+    calm = _with(history.calm, now, margin.wanted(found, load, history.lows, now, policy.window), policy.window)
+    lows = margin.with_low(history.lows, now, found.slots, policy.window)
+    history = replace(history, since=since, wants=wants, calm=calm, lows=lows)
     seen_enough = now - since >= max(policy.window, LEAST_SIGHT)
-    enough = wants[0][1] if seen_enough else max(wants[0][1], load.replicas)
+    enough = max(wants[0][1], _clamp(min(calm[0][1], margin.used(load, policy.window)), policy))
+    if not seen_enough:
+        enough = max(enough, load.replicas)
     desired, reason = _desired(load, policy, found, want, enough)
     decision = Decision(
         desired=desired,

@@ -38,7 +38,7 @@ def measure(
     """
     due = sum(_due(queue, startup) for queue in load.queues) + sum(worker.reserved for worker in load.consuming)
     slots = max(_running(load, policy, sighted), _for_due(due, load, policy, service_seconds, startup))
-    want = _workers(slots, load.slots_per_worker)
+    want = workers(slots, load.slots_per_worker)
     at_rest = want == 0 and due == 0 and not awake and not _holding(load)
     kept = not at_rest or _strays(load, orphans_seconds)
     return Demand(
@@ -117,8 +117,8 @@ def _for_due(due: float, load: Load, policy: Policy, service_seconds: float | No
     return busy + due * min(1.0, service_seconds / max(latency - startup, latency * _LEAST_LATENCY_PART))
 
 
-def _workers(slots: float, slots_per_worker: int) -> int:
-    """Rounded up; a hair of floating point is no worker."""
+def workers(slots: float, slots_per_worker: int) -> int:
+    """How many have so many slots, rounded up; a hair of floating point is no worker."""
     return math.ceil(round(slots / slots_per_worker, 6))
 
 

@@ -119,6 +119,8 @@ class Policy:
 
 Wants = tuple[tuple[float, int], ...]
 """When, and how many workers were wanted, oldest first."""
+Lows = tuple[tuple[float, float], ...]
+"""When, and how many slots were wanted, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,10 @@ class History:
 
     wants: Wants = ()
     """Each is larger than all later ones; all but the last are no older than the window, and the last is the latest."""
+    calm: Wants = ()
+    """The same with the margin for a load that varies."""
+    lows: Lows = ()
+    """Each is smaller than all later ones; all but the last are no older than the window."""
     since: float | None = None
     """When this history began: a new leader lowers nothing before it has seen a whole window."""
     unreadable_since: float | None = None
@@ -153,7 +159,7 @@ class Reason(StrEnum):
     LIMITS = "Limits"
     """minReplicas or maxReplicas ask for it."""
     STABILIZING = "Stabilizing"
-    """Fewer would do now, and may not have been enough within the window."""
+    """Fewer would do now, and may not have been enough within the window, or be too few for how the load varies."""
     SURPLUS = "Surplus"
     """Fewer were enough for the whole window."""
     READINGS_MISSING = "ReadingsMissing"

@@ -59,7 +59,7 @@ def test_a_broker_away_in_the_middle_of_a_scale_in(release: Release, make_space:
 def test_a_rollout_in_the_middle_of_a_scale_in(release: Release, make_space: MakeSpace, next_image: str) -> None:
     """The rollout replaces the drained pod too; afterwards there are as many as needed, and all of them consume."""
     with bench(make_space(), "redis", "AtMostOnce", fleet(least=4, most=4), next_image) as row:
-        ids = _begin_scale_in(row, pods=4, least=1, seconds=40.0)
+        ids = _begin_scale_in(row, pods=4, least=1, seconds=60.0)
         old = {pod["metadata"]["name"] for pod in row.workers.pods()}
         row.workers.update(next_image)
         until(lambda: {pod["metadata"]["name"] for pod in row.workers.pods()} - old, within=180)

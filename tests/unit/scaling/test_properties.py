@@ -16,7 +16,7 @@ from celery_operator.scaling.model import History, Load, Policy, Queue
 from celery_operator.scaling.service_time import ServiceTime
 from tests.unit.scaling.loads import policy, worker
 
-MANY = settings(max_examples=200)
+MANY = settings(max_examples=100)
 
 WORKERS = st.lists(
     st.builds(
@@ -50,14 +50,19 @@ POLICIES = st.builds(
 )
 
 
-def history(wants: dict[int, int], age: int, blind: int | None, prior: float | None) -> History:
-    """``wants`` by how many seconds ago; as decisions leave them, each larger than all later ones."""
+def history(wants: dict[int, int], age: int, blind: int | None, prior: float | None, low: int) -> History:
+    """``wants`` by how many seconds ago; as decisions leave them, each larger than all later ones.
+
+    Some wanted one more for calm; ``low`` slots were the fewest.
+    """
     kept: list[tuple[float, int]] = []
     for seconds, want in sorted(wants.items()):
         if not kept or want > kept[-1][1]:
             kept.append((-float(seconds), want))
     return History(
         wants=tuple(reversed(kept)),
+        calm=tuple((at, want + 1) for at, want in reversed(kept)),
+        lows=((-60.0, float(low)),),
         since=-float(age),
         unreadable_since=None if blind is None else -float(blind),
         service_time=ServiceTime(prior=prior),
@@ -70,6 +75,7 @@ HISTORIES = st.builds(
     st.integers(0, 300),
     st.one_of(st.none(), st.integers(0, 300)),
     st.one_of(st.none(), st.floats(0.01, 600)),
+    st.integers(0, 40),
 )
 QUEUES = st.lists(
     st.tuples(

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from benchmarks.policy.__main__ import LATENCY, SETTING, flips, simulate
-from benchmarks.policy.fleet import Fleet, Setting
+from benchmarks.policy.fleet import Fleet, Outcome, Setting
 from benchmarks.policy.keda import Keda
 from benchmarks.policy.ours import Ours
 from benchmarks.policy.scenarios import SCENARIOS, Scenario
 
 
+@functools.cache
+def ours(scenario: Scenario, *, idle_only: bool = False) -> Outcome:
+    """What becomes of a scenario: several tests look at it, and a run of it takes up to a second."""
+    return simulate(scenario, Ours(LATENCY, startup=SETTING.startup, idle_only=idle_only))
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_no_task_is_ever_killed(scenario: Scenario) -> None:
-    outcome = simulate(scenario, Ours(LATENCY, startup=SETTING.startup))
+    outcome = ours(scenario)
     assert outcome.killed == 0
     assert len(outcome.waits) == len(list(scenario.arrivals())), "and none is lost"
 
 
 def test_a_burst_is_answered_in_one_step_and_ends_at_zero() -> None:
-    outcome = simulate(SCENARIOS[1], Ours(LATENCY, startup=SETTING.startup))
+    outcome = ours(SCENARIOS[1])
     assert [number for _, number in outcome.replicas][:2] == [0, 100]
     assert outcome.replicas[-1][1] == 0
     assert flips(outcome) == 1
@@ -45,8 +53,7 @@ HALVED = [scenario for scenario in SCENARIOS if scenario.name.startswith("40 slo
 @pytest.mark.parametrize("scenario", HALVED, ids=lambda scenario: scenario.name)
 def test_draining_busy_pods_saves_pods_and_costs_no_waiting(scenario: Scenario) -> None:
     """What docs/adr/0010 decides: brokers spread half a load over all pods, and few of them are ever idle."""
-    chosen = simulate(scenario, Ours(LATENCY, startup=SETTING.startup))
-    idle_only = simulate(scenario, Ours(LATENCY, startup=SETTING.startup, idle_only=True))
+    chosen, idle_only = ours(scenario), ours(scenario, idle_only=True)
     assert chosen.pod_hours < 0.95 * idle_only.pod_hours
     assert sum(chosen.waits) <= 1.01 * sum(idle_only.waits)
 
@@ -54,6 +61,5 @@ def test_draining_busy_pods_saves_pods_and_costs_no_waiting(scenario: Scenario) 
 def test_a_steady_load_is_spread_by_turns_so_that_no_pod_is_ever_idle() -> None:
     """The reason for the above: 20 tasks in ten pods of four slots leave none idle."""
     steady = next(scenario for scenario in HALVED if "60 s, regular" in scenario.name)
-    idle_only = simulate(steady, Ours(LATENCY, startup=SETTING.startup, idle_only=True))
-    assert min(number for second, number in idle_only.replicas if second > 60) > 10
-    assert simulate(steady, Ours(LATENCY, startup=SETTING.startup)).replicas[-1][1] == 6
+    assert min(number for second, number in ours(steady, idle_only=True).replicas if second > 60) > 10
+    assert ours(steady).replicas[-1][1] == 6
