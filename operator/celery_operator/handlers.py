@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -20,8 +21,13 @@ from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
 from celery_operator.reconcile import deadlines
 
+_LOG = logging.getLogger(__name__)
+
 _SESSION: Final = timedelta(minutes=10)
 """After this time kopf logs in again, so that a rotated ServiceAccount token is read before it expires."""
+_PAUSES: Final = (1.0, 4.0)
+"""Seconds before each further try with credentials that were refused: an API server that starts, or that does not know
+a rotated token or key yet, takes them a moment later."""
 _WATCHERS_GRACE: Final = 2.0
 """Seconds that watchers get to end, when another part of kopf ended unasked."""
 
@@ -51,11 +57,11 @@ def registry(
     the regular listings see its objects, and the next start of the process watches them.
     """
     out = kopf.OperatorRegistry()
-    session = _Login()
+    session = Login()
 
     @kopf.on.login(registry=out, id="login")
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return session(**kwargs)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return await session(**kwargs)
 
     @kopf.on.startup(registry=out, id="settings")
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -140,26 +146,46 @@ def configure(settings: kopf.OperatorSettings) -> None:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class _Login:
+class Login:
     """By KUBECONFIG if it is set, else by the pod's ServiceAccount; never by a kubeconfig that nobody named.
 
-    Until its end a session of the same credentials is always the same: kopf takes what differs from a session that was
-    refused for something to try, and would try it at once, for ever.
+    kopf asks when a session has ended, and when one was refused or closed. It takes what differs from a refused session
+    for something to try, at once and for ever. So credentials that have not changed get a new session after each of
+    `pauses` (seconds), and then the refused one again: kopf gives up, and the process ends.
     """
 
+    pauses: tuple[float, ...] = _PAUSES
     _last: kopf.ConnectionInfo | None = None
+    _tries: int = 0
 
-    def __call__(self, **kwargs: Any) -> kopf.ConnectionInfo | None:
-        named = os.environ.get("KUBECONFIG")
-        info: kopf.ConnectionInfo | None = (
-            kopf.login_with_kubeconfig(**kwargs) if named else kopf.login_with_service_account(**kwargs)
-        )
-        if info is None:
-            return None
-        now = datetime.now(UTC)
-        expiration = now + _SESSION
-        if self._last is not None and self._last.expiration is not None and self._last.expiration > now:
-            known = dataclasses.replace(info, expiration=self._last.expiration)
-            expiration = self._last.expiration if known == self._last else expiration
-        self._last = dataclasses.replace(info, expiration=expiration)
+    async def __call__(self, **kwargs: Any) -> kopf.ConnectionInfo | None:
+        info = await asyncio.to_thread(_credentials, **kwargs)
+        if not self._was_refused(info):
+            self._tries = 0
+        elif self._tries == len(self.pauses):
+            return self._last
+        else:
+            pause = self.pauses[self._tries]
+            self._tries += 1
+            _LOG.warning(
+                "the API server refused the operator's watches or closed their session; next try in %g s", pause
+            )
+            await asyncio.sleep(pause)
+            info = await asyncio.to_thread(_credentials, **kwargs)
+        self._last = None if info is None else dataclasses.replace(info, expiration=datetime.now(UTC) + _SESSION)
         return self._last
+
+    def _was_refused(self, info: kopf.ConnectionInfo | None) -> bool:
+        """Whether these are the credentials of a session that has not ended by itself."""
+        last = self._last
+        if info is None or last is None or last.expiration is None or last.expiration <= datetime.now(UTC):
+            return False
+        return dataclasses.replace(info, expiration=last.expiration) == last
+
+
+def _credentials(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    named = os.environ.get("KUBECONFIG")
+    info: kopf.ConnectionInfo | None = (
+        kopf.login_with_kubeconfig(**kwargs) if named else kopf.login_with_service_account(**kwargs)
+    )
+    return info

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -46,6 +46,8 @@ from celery_operator.telemetry.metrics import Metrics
 from celery_operator.telemetry.web import Verdict, WebServer, liveness
 
 _LOG = logging.getLogger(__name__)
+
+_ReadAddress = Callable[[KubeClient, CeleryCluster], Awaitable[BrokerAddress | None]]
 
 CONTROLLER: Final = "celerycluster"
 _EXPECTED: Final = (ApiError, NotLeader, TimeoutError)
@@ -112,19 +114,21 @@ class Operator:
         self._client = client
         self._autoscaler = self._make_autoscaler()
         self._monitor = BrokerMonitor(
-            resolve=self._broker,
+            resolve=self._address(address.resolve),
             on_change=self._enqueue,
             random=random.random,
             reading=self._autoscaler.reading,
         )
         self._results = ResultsMonitor(
             spec=self._spec_of,
-            resolve=self._result_backend,
+            resolve=self._address(address.resolve_results),
             on_change=self._enqueue,
             random=random.random,
             reading=self._autoscaler.reading,
         )
-        self._comparer = QueueComparer(resolve=self._broker_address, on_change=self._enqueue, clock=time.monotonic)
+        self._comparer = QueueComparer(
+            resolve=self._address(address.resolve_all), on_change=self._enqueue, clock=time.monotonic
+        )
         self._messenger = Messenger(now=_now, on_outcome=self._metrics.observe_deadline)
         events = EventRecorder(client, instance=settings.identity)
         self._beat_events = BeatEvents(cache=self._cache, events=events, random=random.random)
@@ -178,7 +182,7 @@ class Operator:
             cache=self._cache,
             hub=lambda on_reading: BrokerHub(clock=time.monotonic, random=random.random, on_reading=on_reading),
             reports=lambda on_start: WorkerReports(clock=time.monotonic, random=random.random, on_start=on_start),
-            resolve=self._broker_address,
+            resolve=self._address(address.resolve_all),
             on_change=self._enqueue_load,
             leads=self._holds_lease,
             observer=self._metrics.autoscaling,
@@ -235,7 +239,7 @@ class Operator:
         _LOG.info("stopped in %.1f s", time.monotonic() - started)
 
     async def _watch(self, stop_flag: asyncio.Event, on_watching: Callable[[], None]) -> None:
-        namespaces = self._settings.namespace_list
+        namespaces = self._listing.served
         ours = asyncio.all_tasks()
         tasks = await kopf.spawn_tasks(
             registry=handlers.registry(
@@ -266,7 +270,11 @@ class Operator:
             self._monitor.watch(key, digest(manifest["spec"].get("broker")))
             self._results.watch(key, manifest["spec"])
             self._beat_events.watch(key)
-        return await self._reconciler.reconcile(key)
+        try:
+            return await self._reconciler.reconcile(key)
+        finally:
+            if self._cache.cluster(key) is None:
+                self._forget(key)  # it went while the pass ran, and the pass has noted it anew
 
     def _enqueue(self, key: ClusterKey) -> None:
         if self._cache.cluster(key) is None:
@@ -294,27 +302,21 @@ class Operator:
         self._beat_events.forget(key)
         self._reconciler.forget(key)
 
-    async def _broker(self, key: ClusterKey) -> BrokerAddress | None:
-        manifest = self._cache.cluster(key)
-        return None if manifest is None else await address.resolve(self._client, CeleryCluster.model_validate(manifest))
+    def _address(self, read: _ReadAddress) -> Callable[[ClusterKey], Awaitable[BrokerAddress | None]]:
+        """A look-up by the CeleryCluster's name; it finds nothing for one that is gone."""
+
+        async def look_up(key: ClusterKey) -> BrokerAddress | None:
+            manifest = self._cache.cluster(key)
+            if manifest is None:
+                return None
+            # An address follows from the spec alone; what others wrote into the status must not spoil it.
+            return await read(self._client, CeleryCluster.model_validate({**manifest, "status": None}))
+
+        return look_up
 
     def _spec_of(self, key: ClusterKey) -> Mapping[str, Any] | None:
         manifest = self._cache.cluster(key)
         return None if manifest is None else manifest["spec"]
-
-    async def _result_backend(self, key: ClusterKey) -> BrokerAddress | None:
-        manifest = self._cache.cluster(key)
-        if manifest is None:
-            return None
-        cluster = CeleryCluster.model_validate({**manifest, "status": None})
-        return await address.resolve_results(self._client, cluster)
-
-    async def _broker_address(self, key: ClusterKey) -> BrokerAddress | None:
-        manifest = self._cache.cluster(key)
-        if manifest is None:
-            return None
-        cluster = CeleryCluster.model_validate({**manifest, "status": None})
-        return await address.resolve_all(self._client, cluster)
 
     def _load_of(self, namespace: str, cluster: str, group: str) -> Mapping[str, Any] | None:
         autoscaler: Autoscaler | None = getattr(self, "_autoscaler", None)

@@ -19,8 +19,8 @@ class Settings(BaseSettings):
     """Namespaces to serve, separated by commas; empty: all of them."""
     kubeconfig: Path | None = None
     """The cluster to talk to; KUBECONFIG, else the pod's ServiceAccount, when absent."""
-    host: str = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside the pod
-    """Address that the web endpoints listen on."""
+    host: str = ""
+    """Address that the web endpoints listen on; empty: every one, of IPv6 and IPv4."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port of /healthz, /readyz and /metrics; 0 takes a free one."""
     lease_namespace: str = Field(default="celery-operator", min_length=1)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import logging
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import kopf
 import pytest
+import yaml
 
-from celery_operator.handlers import Listeners, see
+from celery_operator.handlers import Listeners, Login, see
 from celery_operator.kube.objects import POD, Kind
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.kinds import CELERY_CLUSTER
@@ -85,3 +90,82 @@ def test_a_cluster_that_is_gone_is_told_of_unless_another_has_its_name() -> None
     assert "team/shop is gone" in news(CELERY_CLUSTER, "DELETED", cluster("first"), cache)
     news(CELERY_CLUSTER, "ADDED", cluster("second"), cache)
     assert news(CELERY_CLUSTER, "DELETED", cluster("first"), cache) == ["CeleryCluster"]
+
+
+class Token:
+    """A kubeconfig that KUBECONFIG names, with one token in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, token: str) -> None:
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1"}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "c",
+        }
+        self._path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **config}))
+
+
+@pytest.fixture
+def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Token:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    written = Token(tmp_path / "config")
+    written.write("first")
+    return written
+
+
+async def session(login: Login) -> kopf.ConnectionInfo | None:
+    """What kopf is given when it asks."""
+    return await login(settings=kopf.OperatorSettings(), logger=logging.getLogger(__name__))
+
+
+async def test_refused_credentials_are_tried_again_a_few_times_and_no_more(token: Token) -> None:
+    """kopf tries what differs from a refused session, and gives up when nothing does."""
+    login = Login(pauses=(0.0, 0.0))
+    tried = [await session(login), await session(login), await session(login)]
+    assert all(one != other for one, other in itertools.combinations(tried, 2))
+    assert {one.token for one in tried if one is not None} == {"first"}
+    assert await session(login) == tried[-1]
+    assert await session(login) == tried[-1]
+
+
+async def test_a_rotated_token_is_tried_at_once_and_gets_tries_of_its_own(token: Token) -> None:
+    never = 3600.0
+    login = Login(pauses=(0.0, never))
+    refused = [await session(login), await session(login)]
+    token.write("second")
+    rotated = await session(login)
+    assert rotated is not None
+    assert rotated.token == "second"
+    again = await session(login)
+    assert again not in (*refused, rotated)
+
+
+async def test_a_token_that_is_rotated_during_the_pause_is_read(token: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pause(seconds: float) -> None:
+        assert seconds == 7.0
+        token.write("second")
+
+    login = Login(pauses=(7.0,))
+    await session(login)
+    monkeypatch.setattr("asyncio.sleep", pause)
+    renewed = await session(login)
+    assert renewed is not None
+    assert renewed.token == "second"
+
+
+async def test_a_session_that_ended_by_itself_is_no_refusal(token: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every few minutes, for months: the tries are not used up by it."""
+    monkeypatch.setattr("celery_operator.handlers._SESSION", timedelta(0))
+    login = Login(pauses=())
+    sessions = [await session(login) for _ in range(3)]
+    assert all(one != other for one, other in itertools.combinations(sessions, 2))
+
+
+async def test_credentials_that_are_gone_are_none(token: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = Login(pauses=(0.0,))
+    assert await session(login) is not None
+    monkeypatch.delenv("KUBECONFIG")
+    assert await session(login) is None

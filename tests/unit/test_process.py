@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
 from celery_operator.kube.client import KubeClient
+from celery_operator.kube.errors import ApiError, NotLeader
+from celery_operator.observe.broker import address
 from celery_operator.observe.key import ClusterKey
 from celery_operator.process import Operator
 from celery_operator.settings import Settings
@@ -48,6 +51,10 @@ class SlowApi(Web):
         self.asked = asyncio.Event()
         self._end = asyncio.Event()
         self.app.router.add_route("*", "/{path:.*}", self._answer)
+
+    def answer(self) -> None:
+        """From now on everything is refused at once."""
+        self._end.set()
 
     async def stop(self) -> None:
         self._end.set()
@@ -167,3 +174,45 @@ async def test_what_was_told_is_remembered_until_the_last_pod_is_gone(api: SlowA
         assert KEY not in operator._messenger._told
         await operator._messenger.stop()
         await operator._monitor.stop()
+
+
+async def test_a_status_of_another_version_spoils_no_look_up(api: SlowApi) -> None:
+    operator = Operator(Settings(host="127.0.0.1", port=0))
+    configuration = Configuration(host=f"http://127.0.0.1:{api.port}")
+    async with KubeClient(configuration) as client, KubeClient(configuration) as lease_client:
+        operator._compose(client, lease_client)
+        spec = {"broker": {"url": "redis://queue.example:6379/3"}}
+        operator._cache.put({**manifest(spec), "status": {"conditions": "none of this version's"}})
+        for read in (address.resolve, address.resolve_all):
+            found = await operator._address(read)(KEY)
+            assert found is not None
+            assert found.url == "redis://queue.example:6379/3"
+        assert await operator._address(address.resolve)(ClusterKey(namespace="team", name="gone")) is None
+        await operator._messenger.stop()
+        await operator._monitor.stop()
+
+
+async def test_a_cluster_that_goes_during_a_pass_is_forgotten(api: SlowApi) -> None:
+    """Else its broker would be read, and its neighbours be warned of it, for as long as the process lives."""
+    operator = Operator(Settings(host="127.0.0.1", port=0))
+    configuration = Configuration(host=f"http://127.0.0.1:{api.port}")
+    async with KubeClient(configuration) as client, KubeClient(configuration) as lease_client:
+        operator._compose(client, lease_client)
+        workers = [{"name": "web", "queues": ["web"], "autoscaling": {"minReplicas": 1, "maxReplicas": 2}}]
+        cluster = manifest({"envFrom": [{"secretRef": {"name": "s"}}], "workers": workers})
+        operator._cache.put(cluster)
+        running = asyncio.create_task(operator._reconcile(KEY))
+        async with asyncio.timeout(60):
+            await api.asked.wait()
+        operator._cache.drop(cluster)
+        operator._enqueue(KEY)  # as its event does
+        api.answer()
+        with contextlib.suppress(ApiError, NotLeader):  # there is nothing to write a status to
+            await running
+        assert not operator._autoscaler.knows(KEY)
+        assert not operator._reconciler._linter._versions
+        await operator._autoscaler.stop()
+        await operator._messenger.stop()
+        await operator._monitor.stop()
+        await operator._results.stop()
+        await operator._beat_events.stop()

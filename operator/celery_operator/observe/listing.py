@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from celery_operator.kube.client import KubeClient
-from celery_operator.kube.errors import ApiError, NotFound
+from celery_operator.kube.errors import ApiError, Forbidden, NotFound
 from celery_operator.kube.objects import Kind, Manifest
 from celery_operator.observe import kinds
 from celery_operator.observe.cache import ObjectCache
@@ -20,10 +20,24 @@ PERIOD: Final = 600.0
 """Seconds between two comparisons: the longest that a lost watch event can go unnoticed."""
 _JITTER: Final = 0.2
 _RETRY: Final = 2.0
+_TRIES: Final = 15
+"""After so many the namespaces that refuse to be listed are left out: rights may be given a moment after the start."""
+_REFUSED: Final = (
+    "namespace %s is not served, because CeleryClusters may not be listed there; if it is gone, take it from the "
+    "operator's namespaces (watchNamespaces of the chart), else give the operator its Role there"
+)
+
+
+class ServedAgain(Exception):  # noqa: N818 - says what has happened
+    """A namespace that was left out can be listed: a new process has to serve it."""
 
 
 class Listing:
-    """Fills the cache by LIST. `namespaces` empty means all of them."""
+    """Fills the cache by LIST. `namespaces` empty means all of them.
+
+    One of several that refuses to be listed, as one that was deleted does, is left out: it must not keep the others
+    from being served.
+    """
 
     def __init__(
         self,
@@ -36,7 +50,9 @@ class Listing:
     ) -> None:
         self._client = client
         self._cache = cache
-        self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+        self.served = namespaces
+        """The namespaces that are served; empty: all of them."""
+        self._refused: tuple[str, ...] = ()
         self._on_change = on_change
         self._random = random
         self.complete = False
@@ -46,24 +62,47 @@ class Listing:
 
     async def fill(self) -> None:
         """List every kind once, as often as it takes, and report every CeleryCluster found."""
+        tries = 0
         while not self.complete:
             try:
                 await self._compare()
                 self.complete = True
             except ApiError as error:
+                tries += 1
                 _LOG.warning("the API server cannot be listed yet: %s; trying again in %g s", error, _RETRY)
                 await asyncio.sleep(_RETRY)
+                if isinstance(error, Forbidden) and tries >= _TRIES:
+                    await self._leave_out()
         for key in self._cache.clusters():
             self._on_change(key)
 
     async def run(self) -> None:
-        """Compare for ever; a failed listing is left to the next one."""
+        """Compare for ever; a failed listing is left to the next one. Raises ServedAgain."""
         while True:
             await asyncio.sleep(PERIOD * (1 + _JITTER * (2 * self._random() - 1)))
             try:
                 await self._compare()
             except ApiError as error:
                 _LOG.warning("the regular listing failed: %s", error)
+            for namespace in self._refused:
+                if not await self._refuses(namespace):
+                    raise ServedAgain(f"namespace {namespace} can be listed again")
+
+    async def _leave_out(self) -> None:
+        """Go on without the namespaces that refuse, unless all of them do: then there is nothing else to serve."""
+        refused = tuple([namespace for namespace in self.served if await self._refuses(namespace)])
+        if len(refused) < len(self.served):
+            for namespace in refused:
+                _LOG.error(_REFUSED, namespace)
+            self.served = tuple(namespace for namespace in self.served if namespace not in refused)
+            self._refused += refused
+
+    async def _refuses(self, namespace: str) -> bool:
+        try:
+            await self._client.list(kinds.CELERY_CLUSTER, namespace=namespace)
+        except ApiError as error:
+            return isinstance(error, Forbidden) or namespace in self._refused
+        return False
 
     async def _compare(self) -> None:
         missing = set()
@@ -82,7 +121,7 @@ class Listing:
 
     async def _list(self, kind: Kind) -> list[Manifest]:
         listed: list[Manifest] = []
-        for namespace in self._namespaces:
+        for namespace in self.served or (None,):
             selector = kinds.label_selector(kind)
             listed += await self._client.list(kind, namespace=namespace, label_selector=selector)
         return listed

@@ -5,6 +5,8 @@ In the loop on purpose: a server in a thread of its own would call a process hea
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,6 +60,8 @@ def nobody() -> str:
 class WebServer:
     """The operator's web server. `port` 0 takes a free one, which `port` then tells.
 
+    An empty `host` is every address of the machine: in a cluster of IPv6 alone the kubelet has no other to ask.
+
     `leader` gives the base URL of the process that knows the load, while that is not this one: a standby reads no
     broker, and a Service asks any of the two.
     """
@@ -90,11 +94,28 @@ class WebServer:
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        if self._host:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        else:
+            await web.SockSite(self._runner, _on_every_address(self._port)).start()
 
     async def stop(self) -> None:
         """Close the port and all connections, within a second."""
         await self._runner.cleanup()
+
+
+def _on_every_address(port: int) -> socket.socket:
+    """A socket for IPv6 and IPv4 at once, for IPv4 alone where there is no IPv6.
+
+    Raises OSError when the port is taken.
+    """
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise
+    return socket.create_server(("", port))
 
 
 def _probe(judge: Callable[[], Verdict]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

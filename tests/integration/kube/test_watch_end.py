@@ -46,10 +46,15 @@ __main__.main()
 
 
 class EmptyApi:
-    """An API server with every kind that is watched, no object but a Lease, and watches that can be broken."""
+    """An API server with every kind that is watched, no object but a Lease, and watches that can be broken.
 
-    def __init__(self, *, refuses: bool) -> None:
+    With a `token` watches by any other one are refused, not before all of them have been asked for: kopf loses streams
+    that it has just opened when another one is refused.
+    """
+
+    def __init__(self, *, refuses: bool = False, token: str | None = None) -> None:
         self._refuses = refuses
+        self._token = token
         self._break = asyncio.Event()
         self._resources: dict[str, list[Json]] = {}
         for kind in (*WATCHED, NAMESPACE, CRD):  # kopf asks whether the last two are there, and no more
@@ -57,6 +62,8 @@ class EmptyApi:
             self._resources.setdefault(kind.api_version, []).append({**resource, "verbs": ["list", "watch"]})
         self.lease: Json = {}
         self.held, self.watched = asyncio.Event(), asyncio.Event()
+        self._unknown, self._all_unknown = set[str](), asyncio.Event()
+        self.refusals = 0
         self._watches: set[str] = set()
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer)
@@ -69,6 +76,7 @@ class EmptyApi:
 
     async def stop(self) -> None:
         self._break.set()
+        self._all_unknown.set()
         await self._runner.cleanup()
 
     def break_watches(self) -> None:
@@ -101,7 +109,14 @@ class EmptyApi:
         return {"kind": "APIGroupList", "groups": groups}
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        if self._break.is_set() and self._refuses:
+        unknown = self._token is not None and request.headers.get("Authorization") != f"Bearer {self._token}"
+        if unknown:
+            self._unknown.add(request.path)
+            if len(self._unknown) == len(WATCHED):
+                self._all_unknown.set()
+            await self._all_unknown.wait()
+        if unknown or (self._break.is_set() and self._refuses):
+            self.refusals += 1
             return web.json_response(REFUSED, status=401)
         self._watches.add(request.path)
         if len(self._watches) == len(WATCHED):
@@ -132,16 +147,27 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[EmptyApi]:
     await server.stop()
 
 
-def environment(folder: Path, url: str) -> dict[str, str]:
-    """A kubeconfig for this server, and settings that need nothing else of this machine."""
-    kubeconfig = folder / "kubeconfig"
+@pytest.fixture
+async def rotated() -> AsyncIterator[EmptyApi]:
+    server = EmptyApi(token="second")
+    yield server
+    await server.stop()
+
+
+def write_kubeconfig(path: Path, url: str, *, token: str) -> None:
     config = {
         "clusters": [{"name": "empty", "cluster": {"server": url}}],
-        "users": [{"name": "operator", "user": {"token": "not-asked-for"}}],
+        "users": [{"name": "operator", "user": {"token": token}}],
         "contexts": [{"name": "empty", "context": {"cluster": "empty", "user": "operator"}}],
         "current-context": "empty",
     }
-    kubeconfig.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **config}))
+    fresh = path.with_suffix(".new")
+    fresh.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", **config}))
+    fresh.rename(path)
+
+
+def environment(kubeconfig: Path) -> dict[str, str]:
+    """This kubeconfig, and settings that need nothing else of this machine."""
     return {
         **os.environ,
         "NO_PROXY": "127.0.0.1",
@@ -153,29 +179,50 @@ def environment(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-async def test_the_process_ends_with_an_error_when_kopf_ends_unasked(api: EmptyApi, tmp_path: Path) -> None:
-    """It gives its Lease away before, so that the standby need not wait for it to run out."""
-    with (tmp_path / "log").open("wb") as sink:
+@contextlib.asynccontextmanager
+async def running(kubeconfig: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The operator as a process that has just been started."""
+    with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            PATIENT_OPERATOR,
-            env=environment(tmp_path, await api.start()),
-            stdout=sink,
-            stderr=sink,
+            sys.executable, "-c", PATIENT_OPERATOR, env=environment(kubeconfig), stdout=sink, stderr=sink
         )
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await api.held.wait()
-            await api.watched.wait()
-            api.break_watches()
-            code = await process.wait()
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    said = (tmp_path / "log").read_text()
+
+
+async def test_the_process_ends_with_an_error_when_kopf_ends_unasked(api: EmptyApi, tmp_path: Path) -> None:
+    """It gives its Lease away before, so that the standby need not wait for it to run out."""
+    kubeconfig, log = tmp_path / "kubeconfig", tmp_path / "log"
+    write_kubeconfig(kubeconfig, await api.start(), token="not-asked-for")
+    async with running(kubeconfig, log) as process, asyncio.timeout(PATIENCE_SECONDS):
+        await api.held.wait()
+        await api.watched.wait()
+        api.break_watches()
+        code = await process.wait()
+    said = log.read_text()
     assert code == 1, said
     assert "watch ended unasked; the process ends, to be started anew" in said
     assert "the Lease was lost" not in said
     assert api.lease["spec"]["holderIdentity"] == ""
+    assert api.refusals <= 3 * len(WATCHED), "each watch asks at most once with each of three sessions"
+
+
+async def test_a_token_that_is_rotated_a_moment_late_does_not_end_the_process(
+    rotated: EmptyApi, tmp_path: Path
+) -> None:
+    kubeconfig, log = tmp_path / "kubeconfig", tmp_path / "log"
+    url = await rotated.start()
+    write_kubeconfig(kubeconfig, url, token="first")
+    async with running(kubeconfig, log) as process, asyncio.timeout(PATIENCE_SECONDS):
+        while "next try in 1 s" not in log.read_text():
+            assert process.returncode is None, log.read_text()
+            await asyncio.sleep(0.02)
+        write_kubeconfig(kubeconfig, url, token="second")
+        await rotated.watched.wait()
+        process.terminate()
+        code = await process.wait()
+    assert code == 0, log.read_text()

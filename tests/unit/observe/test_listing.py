@@ -10,12 +10,12 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from celery_operator.kube.client import KubeClient, Manifests
-from celery_operator.kube.errors import Unavailable
+from celery_operator.kube.errors import Forbidden, Unavailable
 from celery_operator.kube.objects import DEPLOYMENT, Kind
 from celery_operator.observe import kinds
 from celery_operator.observe.cache import ObjectCache
 from celery_operator.observe.key import ClusterKey
-from celery_operator.observe.listing import Listing
+from celery_operator.observe.listing import Listing, ServedAgain
 from tests.unit.observe.virtual_time import run
 
 SHOP = ClusterKey(namespace="team", name="shop")
@@ -121,5 +121,73 @@ def test_an_api_server_that_is_away_is_listed_the_next_time() -> None:
         await asyncio.sleep(600)
         assert [at for _, at in rig.changed] == pytest.approx([1200])
         await rig.stop()
+
+    run(test)
+
+
+class Guarded(KubeClient):
+    """An API server without objects that lets nobody list the namespaces that `refused` names."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__(Configuration())
+        self.refused = set(refused)
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, label_selector: str | None = None) -> Manifests:
+        if namespace in self.refused:
+            raise Forbidden(f"{kind.plural} is forbidden in the namespace {namespace}", status=403)
+        return []
+
+
+def listing_of(server: Guarded, *namespaces: str) -> Listing:
+    cache = ObjectCache(kinds.CELERY_CLUSTER)
+    return Listing(server, cache, namespaces=namespaces, on_change=lambda key: None, random=lambda: 0.5)
+
+
+def test_a_namespace_that_is_gone_keeps_no_other_from_being_served(caplog: pytest.LogCaptureFixture) -> None:
+    """With it the operator's Role there has gone."""
+
+    async def test(clock: Clock) -> None:
+        listing = listing_of(Guarded("gone"), "team", "gone")
+        await listing.fill()
+        assert listing.complete
+        assert listing.served == ("team",)
+        assert 20 < clock() < 60, "rights may be given a moment after the start"
+
+    run(test)
+    assert "namespace gone is not served" in caplog.text
+
+
+def test_rights_that_come_a_moment_later_are_waited_for() -> None:
+    async def test(clock: Clock) -> None:
+        server = Guarded("late")
+        listing = listing_of(server, "team", "late")
+        asyncio.get_running_loop().call_later(10, server.refused.clear)
+        await listing.fill()
+        assert listing.served == ("team", "late")
+
+    run(test)
+
+
+def test_without_any_right_it_goes_on_asking() -> None:
+    async def test(clock: Clock) -> None:
+        server = Guarded("team", "shop")
+        listing = listing_of(server, "team", "shop")
+        asyncio.get_running_loop().call_later(300, server.refused.clear)
+        await listing.fill()
+        assert clock() >= 300
+        assert listing.served == ("team", "shop")
+
+    run(test)
+
+
+def test_a_namespace_that_comes_back_ends_the_process_that_left_it_out() -> None:
+    async def test(clock: Clock) -> None:
+        server = Guarded("gone")
+        listing = listing_of(server, "team", "gone")
+        await listing.fill()
+        asyncio.get_running_loop().call_later(1000, server.refused.clear)
+        with pytest.raises(ServedAgain, match="gone"):
+            await listing.run()
+        assert clock() > 1000
 
     run(test)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from celery_operator.settings import Settings
 from celery_operator.telemetry.loop_lag import LoopLag
 from celery_operator.telemetry.metrics import Metrics
 from celery_operator.telemetry.web import Verdict, WebServer, liveness
@@ -60,6 +63,30 @@ async def server(health: Judge, ready: Judge) -> AsyncIterator[WebServer]:
 async def get(server: WebServer, path: str) -> tuple[int, str]:
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{server.port}{path}") as response:
         return response.status, await response.text()
+
+
+def loopbacks() -> list[str]:
+    """The addresses under which this machine reaches itself; some containers have no IPv6."""
+    found = []
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with contextlib.suppress(OSError), socket.socket(family) as one:
+            one.bind((address, 0))
+            found.append(address)
+    return found
+
+
+async def test_without_a_host_it_answers_on_every_address(health: Judge, ready: Judge) -> None:
+    """Also to the kubelet of a cluster that has IPv6 alone."""
+    every = WebServer(host=Settings().host, port=0, health=health, ready=ready, registry=Metrics().registry, load=load)
+    await every.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            for address in loopbacks():
+                host = f"[{address}]" if ":" in address else address
+                async with session.get(f"http://{host}:{every.port}/healthz") as response:
+                    assert response.status == 200, address
+    finally:
+        await every.stop()
 
 
 async def test_health_and_readiness_answer_apart_and_say_why(server: WebServer, ready: Judge) -> None:
