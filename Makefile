@@ -14,11 +14,15 @@ PYTEST := $(BIN)/pytest
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 OPERATOR_IMAGE := celery-operator/operator:$(VERSION)
 WORKER_IMAGE := celery-operator/worker:$(VERSION)
+# What the operator's image is made of.
+OPERATOR_SOURCE := Dockerfile requirements/operator.lock operator/celery_operator
 NAMESPACE ?= celery-operator
 CRD := crds/celery-operator.dev_celeryclusters.yaml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# The order of the jobs counts, and all tests share one cluster: a -j of somebody's MAKEFLAGS must not mix them.
+.NOTPARALLEL:
 .PHONY: help check format lint types imports generated chart-lint runtime-lint generate lock \
 	test test-unit test-integration test-e2e verify \
 	demo cluster-up cluster-down kubeconfig images load deploy undeploy bench bench-autoscaling docs clean
@@ -117,8 +121,11 @@ load: $(READY) ## Load IMAGE=oci-archive-or-name into the cluster
 	@test -n "$(IMAGE)" || { echo "say which: make load IMAGE=path-of-an-oci-archive-or-image-name" >&2; exit 2; }
 	@$(RUN) -m tests.cluster load "$(IMAGE)"
 
+# --reset-values: with no value of its own Helm would keep the former release's, the one namespace of the demo above all.
+# The annotation makes new pods of changed code, although its image has the same tag.
 deploy: $(READY) images ## Install the operator by Helm into the cluster (NAMESPACE=celery-operator)
-	@"$$($(RUN) -m tests.cluster tool helm)" upgrade --install celery-operator charts/celery-operator \
+	@"$$($(RUN) -m tests.cluster tool helm)" upgrade --install celery-operator charts/celery-operator --reset-values \
+		--set-string "podAnnotations.source=$$(find $(OPERATOR_SOURCE) -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)" \
 		--kubeconfig "$$($(RUN) -m tests.cluster kubeconfig)" --namespace $(NAMESPACE) --create-namespace --take-ownership --wait --timeout 3m
 
 undeploy: $(READY) ## Remove the operator again; CeleryClusters and their children stay

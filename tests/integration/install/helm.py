@@ -1,9 +1,11 @@
-"""Helm's template command on the chart of this checkout."""
+"""Helm on the chart of this checkout: rendered, installed, and what it prints."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +45,20 @@ class Helm:
         done = self.template(values, release=release, namespace=namespace)
         assert done.returncode == 0, done.stderr
         return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+    def notes(self, values: dict[str, Any], *, release: str, namespace: str) -> str:
+        """What an installation prints.
+
+        Helm shows it with a cluster alone, where it minds what is installed already. So the text is rendered as an
+        object of a copy of the chart.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            chart = Path(folder) / "chart"
+            shutil.copytree(CHART, chart)
+            text = (chart / "templates" / "NOTES.txt").read_text()
+            wrapped = f'{{{{- define "notes" }}}}{text}{{{{ end }}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
+            (chart / "templates" / "notes.yaml").write_text(wrapped)
+            words = ("template", release, str(chart), f"--namespace={namespace}", f"--kube-version={KUBERNETES}")
+            done = self.run(*words, "--show-only=templates/notes.yaml", values=values)
+        assert done.returncode == 0, done.stderr
+        return str(yaml.safe_load(done.stdout)["notes"])

@@ -59,3 +59,31 @@ def test_load_says_which_image_it_wants(tmp_path: Path) -> None:
     done = make("load", f"VENV={ready.parent}")
     assert done.returncode != 0
     assert "make load IMAGE=" in done.stderr
+
+
+def test_deploy_keeps_nothing_of_the_release_before(tmp_path: Path) -> None:
+    """Helm takes the former release's values over where none is given, and keeps pods whose template is the same."""
+    ready = tmp_path / "venv" / ".from-lock"
+    ready.parent.mkdir()
+    ready.touch()
+    printed = make("--dry-run", "deploy", f"VENV={ready.parent}").stdout
+    helm = next(part for part in printed.split("tests.cluster tool helm")[1:] if "upgrade --install" in part)
+    assert "--reset-values" in helm
+    source = re.search(r'podAnnotations\.source=\$\((.*)\)"', helm)
+    assert source is not None
+    marked = subprocess.run(source[1], shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"[0-9a-f]{16}\n", marked.stdout)
+
+
+def test_jobs_run_one_after_the_other_whatever_j_says(tmp_path: Path) -> None:
+    """The tests share one cluster, which has to be up before them."""
+    ready, log = tmp_path / "venv" / ".from-lock", tmp_path / "log"
+    ready.parent.mkdir()
+    ready.touch()
+    recorder = tmp_path / "recorder"
+    recorder.write_text(f"#!/bin/sh\necho begin >>{log}\nsleep 0.2\necho end >>{log}\n")
+    recorder.chmod(0o755)
+    assert make("-j4", "test", f"VENV={ready.parent}", f"RUN={recorder}", f"PYTEST={recorder}").returncode == 0
+    told = log.read_text().split()
+    assert len(told) > 4
+    assert told == ["begin", "end"] * (len(told) // 2)
