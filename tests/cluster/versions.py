@@ -20,7 +20,8 @@ KEDA = "v2.18.0"
 METRICS_SERVER = "v0.9.0"
 GATEWAY_API = "v1.3.0"
 PROMETHEUS_OPERATOR = "v0.85.0"
-"""Of the last two nothing is built or run: tests read the CRDs that they publish."""
+RABBITMQ_CLUSTER_OPERATOR = "v2.16.0"
+"""Of the last three nothing is built or run: tests read the CRDs that they publish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

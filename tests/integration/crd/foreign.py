@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.cluster.toolchain import module_files
-from tests.cluster.versions import GATEWAY_API, KEDA, PROMETHEUS_OPERATOR
+from tests.cluster.versions import GATEWAY_API, KEDA, PROMETHEUS_OPERATOR, RABBITMQ_CLUSTER_OPERATOR
 from tests.integration.crd.server import MANAGER, Answer, Server
 
 Manifest = dict[str, Any]
@@ -88,6 +88,14 @@ PUBLISHED: Final = (
         version=KEDA,
         folder="config/crd/bases",
         file="keda.sh_scaledobjects.yaml",
+    ),
+    Published(
+        kind="RabbitmqCluster",
+        group="rabbitmq.com",
+        module="github.com/rabbitmq/cluster-operator/v2",
+        version=RABBITMQ_CLUSTER_OPERATOR,
+        folder="config/crd/bases",
+        file="rabbitmq.com_rabbitmqclusters.yaml",
     ),
 )
 

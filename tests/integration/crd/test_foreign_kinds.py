@@ -1,4 +1,4 @@
-"""What is written for the Gateway API, the Prometheus operator and KEDA, held against the CRDs that they publish.
+"""What is written for the Gateway API, the Prometheus operator, KEDA and RabbitMQ's operator, held against their CRDs.
 
 These are children of a CeleryCluster, objects of the chart, a sample, and YAML of the documentation.
 """
@@ -161,7 +161,7 @@ WRITTEN: Final = {f"{place}-{manifest['kind']}": manifest for place, manifest in
 
 
 def test_some_are_written_for_people() -> None:
-    assert {manifest["kind"] for manifest in WRITTEN.values()} >= {"ScaledObject", "PrometheusRule"}
+    assert {manifest["kind"] for manifest in WRITTEN.values()} >= {"ScaledObject", "PrometheusRule", "RabbitmqCluster"}
 
 
 @pytest.mark.parametrize("place", WRITTEN)

@@ -123,6 +123,17 @@ def test_a_merge_patch_replaces_a_list_and_merges_an_object(kubectl: Kubectl, tm
     assert found["podLabels"] == {"team": "shop", "tier": "a"}
 
 
+def test_client_side_apply_removes_the_group_that_somebody_else_added(kubectl: Kubectl, tmp_path: Path) -> None:
+    """What docs/api.md warns of: it sends a merge patch, although its own manifest has not changed."""
+    owners = written(tmp_path, two_groups())
+    kubectl("apply", "-f", owners)
+    team = {**minimal(""), "metadata": {"name": "shop"}, "spec": {"workers": [{"name": "io"}]}}
+    kubectl("apply", "--server-side", "--field-manager=team", "-f", "-", stdin=json.dumps(team))
+    assert [group["name"] for group in stored(kubectl)["spec"]["workers"]] == ["web", "mail", "io"]
+    kubectl("apply", "-f", owners)
+    assert [group["name"] for group in stored(kubectl)["spec"]["workers"]] == ["web", "mail"]
+
+
 def test_a_strategic_merge_patch_is_refused_as_for_every_custom_resource(kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("apply", "-f", written(tmp_path, two_groups()))
     refused = kubectl.run("patch", "cc/shop", "--type=strategic", "-p", '{"spec": {"paused": true}}')
