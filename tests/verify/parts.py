@@ -49,7 +49,7 @@ _ALONE: Final = "node-drain"
 """A drained node takes pods of every cell along."""
 
 PARTS: Final = (
-    Part(name="runtime", paths=("tests/integration/runtime",), minutes=25, workers=3, spread="loadfile"),
+    Part(name="runtime", paths=("tests/integration/runtime",), minutes=27, workers=3, spread="loadfile"),
     Part(name="broker", paths=("tests/integration/broker",), minutes=5, workers=3, spread="loadfile"),
     Part(name="worker-image", paths=("tests/integration/worker_image",), minutes=2, workers=2),
     Part(

@@ -22,9 +22,10 @@ from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
 verify = pytest.mark.verify
 OTHERS = [pytest.param(f"celery-5.{minor}", marks=verify) for minor in (3, 4, 5, 6)]
+BROKERS = ("redis", "rabbitmq")
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
+@pytest.fixture(params=BROKERS)
 def server(request: pytest.FixtureRequest) -> RedisServer | RabbitServer:
     """Both brokers, empty."""
     if request.param == "redis":
@@ -49,16 +50,24 @@ def through(way: Way, server: RedisServer | RabbitServer) -> str:
 
 
 @pytest.mark.parametrize(
-    ("celery", "pool"),
+    ("server", "celery", "pool"),
     [
-        ("celery-5.7", "prefork"),
-        ("celery-5.7", "threads"),
-        ("celery-5.7", "gevent"),
-        ("celery-5.7", "solo"),
-        pytest.param("celery-5.7", "eventlet", marks=verify),
-        *(pytest.param(f"celery-5.{minor}", "prefork", marks=verify) for minor in (3, 4, 5, 6)),
-        *(pytest.param("celery-5.3", pool, marks=verify) for pool in ("threads", "solo", "gevent", "eventlet")),
+        ("redis", "celery-5.7", "prefork"),
+        ("rabbitmq", "celery-5.7", "prefork"),
+        ("rabbitmq", "celery-5.7", "threads"),
+        ("redis", "celery-5.7", "gevent"),
+        ("redis", "celery-5.7", "solo"),
+        pytest.param("redis", "celery-5.7", "threads", marks=verify),
+        *(pytest.param("rabbitmq", "celery-5.7", pool, marks=verify) for pool in ("gevent", "solo")),
+        *(pytest.param(server, "celery-5.7", "eventlet", marks=verify) for server in BROKERS),
+        *(pytest.param(server, *one.values, "prefork", marks=verify) for server in BROKERS for one in OTHERS),
+        *(
+            pytest.param(server, "celery-5.3", pool, marks=verify)
+            for server in BROKERS
+            for pool in ("threads", "solo", "gevent", "eventlet")
+        ),
     ],
+    indirect=["server"],
 )
 def test_a_drain_and_its_end_outlast_lost_connections(
     celery: str, pool: str, make_pod: PodMaker, server: RedisServer | RabbitServer, way: Way, ledger: Redis
@@ -279,14 +288,24 @@ def test_an_unknown_task_that_is_held_goes_back_first(make_pod: PodMaker, server
 
 
 @pytest.mark.parametrize(
-    ("celery", "pool"),
+    ("server", "celery", "pool", "limit"),
     [
-        ("celery-5.7", "prefork"),
-        ("celery-5.7", "gevent"),
-        *(pytest.param(*one.values, "prefork", marks=verify) for one in OTHERS),
+        ("redis", "celery-5.7", "prefork", None),
+        ("rabbitmq", "celery-5.7", "prefork", "100/s"),
+        ("rabbitmq", "celery-5.7", "gevent", None),
+        pytest.param("redis", "celery-5.7", "prefork", "100/s", marks=verify),
+        pytest.param("rabbitmq", "celery-5.7", "prefork", None, marks=verify),
+        pytest.param("redis", "celery-5.7", "gevent", None, marks=verify),
+        *(pytest.param(server, "celery-5.7", "gevent", "100/s", marks=verify) for server in BROKERS),
+        *(
+            pytest.param(server, *one.values, "prefork", limit, marks=verify)
+            for server in BROKERS
+            for one in OTHERS
+            for limit in (None, "100/s")
+        ),
     ],
+    indirect=["server"],
 )
-@pytest.mark.parametrize("limit", [None, "100/s"])
 def test_a_task_whose_time_comes_while_drained_goes_to_another_worker(
     celery: str, pool: str, limit: str | None, make_pod: PodMaker, server: RedisServer | RabbitServer, ledger: Redis
 ) -> None:

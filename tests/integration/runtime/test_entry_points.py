@@ -55,7 +55,7 @@ def terminate_process_1(pod: Pod) -> None:
     ("celery", "name"),
     [
         ("celery-5.3", "tini"),
-        ("celery-5.7", "docker-init"),
+        pytest.param("celery-5.7", "docker-init", marks=pytest.mark.verify),
         # One of those that nobody knows: not warned of, and its signal harms as little.
         ("celery-5.7", "runit"),
     ],

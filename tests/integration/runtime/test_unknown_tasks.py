@@ -239,7 +239,9 @@ def test_unknown_tasks_do_not_use_up_the_prefetch(make_pod: PodMaker, empty_brok
     wait_for_entries(ledger, "known", 1, timeout=30.0)
 
 
-@pytest.mark.parametrize("pool", ["threads", "solo", "gevent", pytest.param("eventlet", marks=pytest.mark.verify)])
+@pytest.mark.parametrize(
+    "pool", ["threads", "gevent", *(pytest.param(pool, marks=pytest.mark.verify) for pool in ("solo", "eventlet"))]
+)
 def test_other_pools(pool: str, make_pod: PodMaker, empty_broker: RedisServer) -> None:
     pod = make_pod(broker=empty_broker.url(), settings={"pool": pool}).start().wait_for("/readyz")
     send_unknown(empty_broker.url())
