@@ -125,7 +125,7 @@ load: $(READY) ## Load IMAGE=oci-archive-or-name into the cluster
 # The annotation makes new pods of changed code, although its image has the same tag.
 deploy: $(READY) images ## Install the operator by Helm into the cluster (NAMESPACE=celery-operator)
 	@"$$($(RUN) -m tests.cluster tool helm)" upgrade --install celery-operator charts/celery-operator --reset-values \
-		--set-string "podAnnotations.source=$$(find $(OPERATOR_SOURCE) -type f ! -name '*.pyc' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)" \
+		--set-string "podAnnotations.source=$$(find $(OPERATOR_SOURCE) -type f ! -name '*.pyc' ! -path '*/.*' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-16)" \
 		--kubeconfig "$$($(RUN) -m tests.cluster kubeconfig)" --namespace $(NAMESPACE) --create-namespace --take-ownership --wait --timeout 3m
 
 undeploy: $(READY) ## Remove the operator again; CeleryClusters and their children stay

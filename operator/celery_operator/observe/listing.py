@@ -21,10 +21,11 @@ PERIOD: Final = 600.0
 _JITTER: Final = 0.2
 _RETRY: Final = 2.0
 _TRIES: Final = 15
-"""After so many the namespaces that refuse to be listed are left out: rights may be given a moment after the start."""
+"""After so many refusals in a row the namespaces that refuse to be listed are left out: rights may be given a moment
+after the start, and an API server that starts knows of none."""
 _REFUSED: Final = (
-    "namespace %s is not served, because CeleryClusters may not be listed there; if it is gone, take it from the "
-    "operator's namespaces (watchNamespaces of the chart), else give the operator its Role there"
+    "namespace %s is not served, because not all that is watched may be listed there; if it is gone, take it from the "
+    "operator's namespaces (watchNamespaces of the chart), else give the operator its whole Role there"
 )
 
 
@@ -62,16 +63,16 @@ class Listing:
 
     async def fill(self) -> None:
         """List every kind once, as often as it takes, and report every CeleryCluster found."""
-        tries = 0
+        refusals = 0
         while not self.complete:
             try:
                 await self._compare()
                 self.complete = True
             except ApiError as error:
-                tries += 1
+                refusals = refusals + 1 if isinstance(error, Forbidden) else 0
                 _LOG.warning("the API server cannot be listed yet: %s; trying again in %g s", error, _RETRY)
                 await asyncio.sleep(_RETRY)
-                if isinstance(error, Forbidden) and tries >= _TRIES:
+                if refusals >= _TRIES:
                     await self._leave_out()
         for key in self._cache.clusters():
             self._on_change(key)
@@ -98,10 +99,14 @@ class Listing:
             self._refused += refused
 
     async def _refuses(self, namespace: str) -> bool:
-        try:
-            await self._client.list(kinds.CELERY_CLUSTER, namespace=namespace)
-        except ApiError as error:
-            return isinstance(error, Forbidden) or namespace in self._refused
+        """Of any kind: a part of the operator's Role is no use, and would end its listings."""
+        for kind in (kinds.CELERY_CLUSTER, *kinds.CHILDREN):
+            try:
+                await self._client.list(kind, namespace=namespace, label_selector=kinds.label_selector(kind))
+            except ApiError as error:
+                if isinstance(error, NotFound) and kind in kinds.OPTIONAL:
+                    continue
+                return isinstance(error, Forbidden) or namespace in self._refused
         return False
 
     async def _compare(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from celery_operator.kube.client import KubeClient, Manifests
-from celery_operator.kube.errors import Forbidden, Unavailable
+from celery_operator.kube.errors import Forbidden, NotFound, Unavailable
 from celery_operator.kube.objects import DEPLOYMENT, Kind
 from celery_operator.observe import kinds
 from celery_operator.observe.cache import ObjectCache
@@ -126,14 +126,21 @@ def test_an_api_server_that_is_away_is_listed_the_next_time() -> None:
 
 
 class Guarded(KubeClient):
-    """An API server without objects that lets nobody list the namespaces that `refused` names."""
+    """An API server without objects that lets nobody list the namespaces that `refused` names; has no optional kind."""
 
-    def __init__(self, *refused: str) -> None:
+    def __init__(self, *refused: str, only: Kind | None = None) -> None:
+        """``only``: the kind that is refused there, else all are."""
         super().__init__(Configuration())
         self.refused = set(refused)
+        self.only = only
+        self.away = False
 
     async def list(self, kind: Kind, *, namespace: str | None = None, label_selector: str | None = None) -> Manifests:
-        if namespace in self.refused:
+        if self.away:
+            raise Unavailable("no answer")
+        if kind in kinds.OPTIONAL:
+            raise NotFound("not installed", status=404)
+        if namespace in self.refused and self.only in (None, kind):
             raise Forbidden(f"{kind.plural} is forbidden in the namespace {namespace}", status=403)
         return []
 
@@ -155,6 +162,42 @@ def test_a_namespace_that_is_gone_keeps_no_other_from_being_served(caplog: pytes
 
     run(test)
     assert "namespace gone is not served" in caplog.text
+
+
+def test_a_namespace_with_a_part_of_the_rights_keeps_no_other_from_being_served() -> None:
+    """As with a Role that somebody wrote by hand; and it does not come back before it has the rest."""
+
+    async def test(clock: Clock) -> None:
+        server = Guarded("part", only=DEPLOYMENT)
+        listing = listing_of(server, "team", "part")
+        async with asyncio.timeout(3600):
+            await listing.fill()
+        assert listing.served == ("team",)
+        asyncio.get_running_loop().call_later(2000, server.refused.clear)
+        with pytest.raises(ServedAgain, match="part"):
+            await listing.run()
+        assert clock() > 2000
+
+    run(test)
+
+
+def test_an_api_server_that_starts_may_refuse_a_namespace_for_a_moment() -> None:
+    """It answers late, and at first knows no rights."""
+
+    async def test(clock: Clock) -> None:
+        server = Guarded("late")
+        server.away = True
+        listing = listing_of(server, "team", "late")
+
+        def start() -> None:
+            server.away = False
+
+        asyncio.get_running_loop().call_later(120, start)
+        asyncio.get_running_loop().call_later(130, server.refused.clear)
+        await listing.fill()
+        assert listing.served == ("team", "late")
+
+    run(test)
 
 
 def test_rights_that_come_a_moment_later_are_waited_for() -> None:

@@ -87,7 +87,7 @@ def _outcome(view: GroupView) -> str:
         case Reason.FALLBACK:
             why = " by autoscaling.fallback"
         case Reason.STABILIZING:
-            why = f" until fewer were enough for {_short(policy.window)} s"
+            why = f" until fewer were enough for {_short(policy.window)} s, and for how the load varies"
         case Reason.LIMITS:
             why = " by minReplicas" if decision.desired > view.replicas else " by maxReplicas"
         case Reason.SURPLUS:

@@ -43,7 +43,7 @@ def evaluate(view: StatusView) -> Verdict:
     if stalled:
         return Verdict(status="False", reason=_STALLED, message="; ".join(map(_stalled, stalled)), warning=True)
     former = view.former.get(NAME)
-    if former is not None and _may_last(former, [said for _, said in found]):
+    if former is not None and _may_last(former, found):
         return former
     if not any(said.answered for _, said in found):
         silent = any(said.silent for _, said in found)
@@ -55,11 +55,15 @@ def _is_asked(group: WorkerGroup) -> bool:
     return policy.watched(group) and not (group.probes is not None and group.probes.disabled)
 
 
-def _may_last(former: Verdict, found: Iterable[Consumption]) -> bool:
-    """Whether bad news of before may still be true: a process that has just begun knows not how long it has lasted."""
+def _may_last(former: Verdict, found: Iterable[tuple[str, Consumption]]) -> bool:
+    """Whether bad news of before may still be true: a process that has just begun knows not how long it has lasted.
+
+    Of the groups that it names alone: another one that pauses for a moment must not keep it.
+    """
+    named = [said for group, said in found if _head(group) in former.message]
     if former.reason == _STALLED:
-        return any(said.unheard or said.idle for said in found)
-    return former.reason in _WHY and any(said.unheard or said.pausing for said in found)
+        return any(said.unheard or said.idle for said in named)
+    return former.reason in _WHY and any(said.unheard or said.pausing for said in named)
 
 
 def _nobody_answered(view: StatusView, asked: set[str], *, silent: bool) -> Verdict:
@@ -77,15 +81,20 @@ def _nobody_answered(view: StatusView, asked: set[str], *, silent: bool) -> Verd
     return Verdict(status="Unknown", reason="NotYetAsked", message="no worker is ready yet")
 
 
+def _head(group: str) -> str:
+    """How what is told of a group begins."""
+    return f'worker group "{group}": '
+
+
 def _told(group: str, said: Consumption) -> str:
     more = said.not_consuming - len(said.names)
     pods = ", ".join(said.names) + (f" and {more} more" if more else "")
     why = _WHY[_NOT_CONNECTED if said.disconnected else _NOT_CONSUMING]
-    return f'worker group "{group}": {said.not_consuming} of its workers take no message ({pods}): {why}'
+    return f"{_head(group)}{said.not_consuming} of its workers take no message ({pods}): {why}"
 
 
 def _stalled(group: str) -> str:
     return (
-        f'worker group "{group}": tasks wait in its queues, its workers are idle, and for a minute none has taken one; '
+        f"{_head(group)}tasks wait in its queues, its workers are idle, and for a minute none has taken one; "
         "see their logs and their Celery and kombu versions, and delete the pods if it lasts"
     )

@@ -135,7 +135,8 @@ BUSY = "reports: 120 due, 8 of 8 slots busy on 2 workers, 3.1 s a task"
         ),
         (
             view(load(0, *workers(1, 0, 0)), decided(3, Reason.STABILIZING, want=1, busy=1)),
-            "reports: 0 due, 1 of 12 slots busy on 3 workers -> 3 workers until fewer were enough for 120 s",
+            "reports: 0 due, 1 of 12 slots busy on 3 workers -> 3 workers until fewer were enough for 120 s, and for "
+            "how the load varies",
         ),
         (
             view(load(0), decided(1, Reason.LIMITS)),

@@ -140,6 +140,21 @@ def test_bad_news_stays_until_facts_say_otherwise(former: Consumption, now: Cons
     assert kept or verdict_in(after) == ("True", "Consuming")
 
 
+@pytest.mark.parametrize(
+    ("former", "other"), [(STALLED, IDLE), (STALLED, UNHEARD), (CUT, PAUSING), (CANCELLED, UNHEARD)]
+)
+def test_bad_news_of_one_group_does_not_stay_because_of_another_one(former: Consumption, other: Consumption) -> None:
+    """Which may pause for a moment, again and again."""
+    two: Json = {"workers": [{"name": name, "queues": [name]} for name in ("web", "mail")]}
+
+    def now(web: Consumption, mail: Consumption) -> StatusView:
+        return replace(seen(two, fleet=Fleet()), consumption={"web": web, "mail": mail})
+
+    status, _ = building.build(now(former, FINE), {}, STARTED)
+    after, _ = building.build(now(FINE, other), status, LATER)
+    assert verdict_in(after) == ("True", "Consuming")
+
+
 def test_another_spec_is_judged_anew() -> None:
     status, _ = building.build(seen(web=CUT), {}, STARTED)
     after, _ = building.build(seen(web=PAUSING, fleet=Fleet()), {**status, "observedGeneration": 7}, LATER)
