@@ -88,7 +88,7 @@ class Follower:
         self.watched = False
         """Whether it is asked even while nobody holds it."""
         self.silent = False
-        """Nobody hears the worker's heartbeats."""
+        """Nobody hears the worker's heartbeats, or they do not tell what it runs."""
         self.refusal: Refusal | None = None
         self._client = client
         self._clock = clock

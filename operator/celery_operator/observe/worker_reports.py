@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 import aiohttp
 
@@ -34,10 +34,18 @@ class WorkerReports:
         """Of every watched pod, by its UID."""
         self._followers: dict[str, Follower] = {}
 
-    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress], *, silent: bool = False) -> None:
+    def watch(
+        self,
+        key: ClusterKey,
+        pods: Mapping[str, PodAddress],
+        *,
+        silent: bool = False,
+        often: Container[str] = frozenset(),
+    ) -> None:
         """Ask these pods (by UID) from now on: a new one at once. Others of ``key`` are dropped, with their holds.
 
-        ``silent``: nobody hears their heartbeats, so that they are asked every SILENT_PERIOD.
+        ``silent``: nobody hears their heartbeats, so that they are asked every SILENT_PERIOD. ``often``: so are these,
+        whose heartbeats do not tell what they run.
         """
         for uid in self._watched.get(key, frozenset()) - pods.keys():
             self._clusters.pop(uid, None)
@@ -46,7 +54,7 @@ class WorkerReports:
         self._clusters.update(dict.fromkeys(pods, key))
         for address in pods.values():
             follower = self._follower(address)
-            follower.watched, follower.silent = True, silent
+            follower.watched, follower.silent = True, silent or address.uid in often
 
     def forget(self, key: ClusterKey) -> None:
         """Drop all pods of a CeleryCluster that is gone."""

@@ -80,8 +80,10 @@ class Applier:
         memory = self._memory.of(ClusterKey(namespace=cluster.metadata.namespace, name=cluster.metadata.name))
         by_load = {scaled.ref for scaled in plan.scaled}
         first = [step for step in plan.applies if step.manager == SCALE_MANAGER and step.ref in by_load]
-        await asyncio.gather(*map(self._mark, plan.marks))
-        await self._write_all(first, memory)
+        refused = await self._mark_all(plan.marks)
+        # A pod that works may still be the cheapest then.
+        held = {scaled.ref for scaled in plan.scaled if scaled.after < scaled.before} if refused else set()
+        await self._write_all((step for step in first if step.ref not in held), memory)
         tried = {(step.ref, _TRIED): Applied(desired=step.desired, live="") for step in plan.withheld}
         flowers = [step for step in plan.applies if step.ref.name == names.flower(cluster.metadata.name)]
         rest = [step for step in plan.applies if step not in first and step not in flowers]
@@ -96,6 +98,8 @@ class Applier:
         if flowers:  # last and for themselves: what is wrong with them holds back no worker
             await self._dry_run(tuple(flowers))
             await self._write_all(flowers, memory)
+        if refused:
+            raise refused[0]
         return False
 
     async def _write_all(self, steps: Iterable[Apply], memory: dict[tuple[ObjectRef, str], Applied]) -> None:
@@ -150,6 +154,14 @@ class Applier:
         if not owned:
             return None
         return Applied(desired=step.desired, live=live_digest(result), follows=_follows(result))
+
+    async def _mark_all(self, marks: Iterable[Mark]) -> list[ApiError]:
+        """Annotate each pod; what was refused holds back nothing but lower numbers, and is to be raised at the end."""
+        answers = await asyncio.gather(*map(self._mark, marks), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ApiError):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, ApiError)]
 
     async def _mark(self, mark: Mark) -> None:
         """Annotate a pod, unless it is gone or another one."""

@@ -135,14 +135,14 @@ class AutoscalingMetrics:
         """Show one look at a group; `now` is in seconds of the clock."""
         labels = (namespace, cluster, view.group)
         self._show_load(labels, view.load)
-        self._show(self._replicas, labels, current=view.replicas)
+        desired = None if view.decision is None else view.decision.desired
+        self._show(self._replicas, labels, current=view.replicas, desired=desired)
         readable = view.load is not None and all(queue.ready is not None for queue in view.load.queues)
         if not readable and view.problem is not None:
             self._errors.labels(*labels, view.problem.reason).inc()
         if view.read_at is not None:
             self._note_reading(labels, min(view.read_at, now))
         if view.decision is not None:
-            self._show(self._replicas, labels, desired=view.decision.desired)
             decided = (view.decision.desired, str(view.decision.reason))
             if self._decided.get(labels) != decided:
                 self._decided[labels] = decided

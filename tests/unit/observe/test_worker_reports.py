@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -117,16 +118,24 @@ def test_a_worker_is_asked_every_second_until_it_consumes_and_seldom_then(monkey
     assert asked == [0, 1, 2, 3, 33]
 
 
-@pytest.mark.parametrize(("silent", "times"), [(False, [0, 30, 60, 90]), (True, list(range(0, 100, 5)))])
+@pytest.mark.parametrize(
+    ("options", "times"),
+    [
+        ({"often": {"uid-2"}}, [0, 30, 60, 90]),
+        ({"silent": True}, list(range(0, 100, 5))),
+        ({"often": {"uid-1"}}, list(range(0, 100, 5))),
+    ],
+    ids=["its heartbeats are heard", "nobody's are", "its own do not tell what it runs"],
+)
 def test_a_worker_that_runs_is_asked_every_half_minute(
-    silent: bool, times: list[int], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], times: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
 
     async def test(clock: Callable[[], float]) -> None:
         note_questions(monkeypatch, clock, asked)
         poller = WorkerReports(clock=clock, random=lambda: 0.5)
-        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)}, silent=silent)
+        poller.watch(SHOP, {"uid-1": PodAddress(uid="uid-1", name="one", host="127.0.0.1", port=1)}, **options)
         await asyncio.sleep(100)
         await poller.stop()
 

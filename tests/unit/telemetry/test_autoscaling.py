@@ -73,6 +73,14 @@ def test_why_pods_wait_is_no_reading_error() -> None:
     ]
 
 
+def test_a_group_that_nobody_decides_for_any_more_desires_nothing() -> None:
+    """Suspended, or an HPA's by now: the last number would differ from the current one for ever, and raise an alert."""
+    handed_over = view(100, decision=None)
+    lines = observed(Metrics(), view(100, desired=6, reason=Reason.BACKLOG), handed_over, handed_over)
+    assert not [line for line in lines if line.startswith("celery_operator_replicas{") and "desired" in line]
+    assert f'celery_operator_replicas{{{LABELS},state="current"}} 2.0' in lines
+
+
 def test_a_decision_is_counted_when_it_changes() -> None:
     up = view(100, desired=6, reason=Reason.BACKLOG)
     lines = observed(Metrics(), view(), view(), up, up, view(), view(200, desired=9, reason=Reason.BACKLOG))

@@ -14,7 +14,7 @@ from pamqp import commands
 
 from celery_operator.observe.broker import certificates
 from celery_operator.observe.broker.address import BrokerAddress
-from celery_operator.observe.broker.depth import Depth, Problem, Unreadable
+from celery_operator.observe.broker.depth import UNACKED_UNKNOWN, Depth, Problem, Unreadable
 from celery_operator.observe.broker.rabbitmq_connection import (
     TIMEOUT,
     ConnectionLostError,
@@ -38,6 +38,9 @@ _APART_SECONDS: Final = 0.25
 
 _ABSENT: Final = "NOT_FOUND - no queue "
 """How RabbitMQ begins to say that a queue does not exist. Its other 404s are queues whose node is down."""
+
+UNTOLD_SECONDS: Final = 30.0
+"""After so long without a figure of what workers hold of a queue none will come: new queues have one within 8 s."""
 
 _NAME_LIMIT: Final = 255
 """Bytes of a queue's name (AMQP 0-9-1, shortstr)."""
@@ -72,6 +75,8 @@ class RabbitReader:
         self._connection: RabbitConnection | None = None
         self._channel: Channel | None = None
         self._apart: dict[str, _Apart] = {}
+        self._untold: dict[str, float] = {}
+        """Queues of which the management API answers without saying what workers hold, and since when."""
         self._management: RabbitManagement | None = None
         if address.management_url is not None:
             self._management = RabbitManagement(
@@ -85,6 +90,9 @@ class RabbitReader:
     def notes(self) -> tuple[Problem, ...]:
         """What is wrong although the queues can be read: trouble with the management API."""
         problem = None if self._management is None else self._management.problem
+        if problem is None:
+            untold = sorted(name for name, since in self._untold.items() if self._clock() - since >= UNTOLD_SECONDS)
+            problem = _without_figures(untold[0]) if untold else None
         return () if problem is None else (problem,)
 
     async def read(
@@ -94,10 +102,9 @@ class RabbitReader:
 
         Those that are ``urgent`` are asked for even when they were absent a moment ago.
 
-        ``unacked`` makes no difference: where there is a management API its figures cost nothing, and are always
-        given, None while they are unknown.
+        ``unacked`` asks for nothing more: where there is a management API its figures cost nothing, and are always
+        given, None while they are unknown. But only who asks for them is told by ``notes`` that there are none.
         """
-        del unacked
         if self._management is not None:
             self._management.refresh()
         names = [name for name in dict.fromkeys(queues) if 0 < len(name.encode()) <= _NAME_LIMIT]
@@ -114,7 +121,11 @@ class RabbitReader:
             self._abort()
             raise
         # RabbitMQ shows no message without delivering it, so nobody knows which of them wait for an ETA.
-        return {name: self._depth(name, self._known(name, ready)) for name in queues}
+        depths = {name: self._depth(name, self._known(name, ready)) for name in queues}
+        answers = self._management is not None and self._management.has_answered and self._management.problem is None
+        untold = [name for name, depth in depths.items() if depth.ready is not None and depth.unacked is None]
+        self._untold = {name: self._untold.get(name, self._clock()) for name in untold if unacked and answers}
+        return depths
 
     async def close(self) -> None:
         """End the connections, within two seconds whatever the server does."""
@@ -196,6 +207,15 @@ class RabbitReader:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             connection.abort()
+
+
+def _without_figures(queue: str) -> Problem:
+    return Problem(
+        reason=UNACKED_UNKNOWN,
+        message=f"its last pod stays: RabbitMQ's management API answers without saying how many messages of queue "
+        f"{queue!r} workers hold; set management_agent.disable_metrics_collector = false at the server (the image "
+        "rabbitmq without -management sets true), or remove broker.management",
+    )
 
 
 def ready_of(error: AMQPChannelError) -> int | None:

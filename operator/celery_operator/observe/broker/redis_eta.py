@@ -62,12 +62,26 @@ class _Look:
     later: Later
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What is remembered of a list that is too long to be seen at once, from look to look."""
+
+    length: int
+    turn: int
+    """How many looks there were."""
+    seen: int
+    """Messages between its ends that were looked at since it last got shorter."""
+    first: float | None
+    """The first ETA that was seen since then, also when it has come: nobody has taken anything."""
+
+
 class EtaPeek:
     """Looks at a queue again when its length is another one, when an ETA has come that it knew of, and every 5 s.
 
     Where a list is longer than what is looked at, its ends are counted, and the rest is taken to be like what lies in
     some places in between: other ones with each look, so that none stays unseen. A message that was not looked at is
-    due rather than for later where too few were seen.
+    due rather than for later where too few were seen. The first ETA is that of all places that were seen while nobody
+    took anything, and until all have been there is a look at every reading: a group at zero has to wake for it.
     """
 
     def __init__(self, *, clock: Callable[[], float], now: Callable[[], float]) -> None:
@@ -75,19 +89,19 @@ class EtaPeek:
         self._now = now
         self._looks: dict[str, _Look] = {}
         self._sizes: dict[str, int] = {}
-        self._turn = 0
-        """Grows with each look."""
+        self._parts: dict[str, _Parts] = {}
 
     async def read(self, client: redis.asyncio.Redis, waiting: Mapping[str, tuple[List, ...]]) -> dict[str, Later]:
         """For each queue with the lists of it that are not empty. Raises the client's errors."""
         self._looks = {queue: look for queue, look in self._looks.items() if queue in waiting}
         keys = {one.key for lists in waiting.values() for one in lists}
         self._sizes = {key: size for key, size in self._sizes.items() if key in keys}
+        self._parts = {key: parts for key, parts in self._parts.items() if key in keys}
         asked = {queue: lists for queue, lists in waiting.items() if self._stale(queue, lists)}
         samples = await self._samples(client, [one for lists in asked.values() for one in lists])
         now = self._now()
         for queue, lists in asked.items():
-            later = _later(((one, samples[one.key]) for one in lists), now)
+            later = self._later(((one, samples[one.key]) for one in lists), now)
             self._looks[queue] = _Look(lists=lists, at=self._clock(), later=later)
         return {queue: look.later for queue, look in self._looks.items()}
 
@@ -95,7 +109,14 @@ class EtaPeek:
         look = self._looks.get(queue)
         if look is None or look.lists != lists or self._clock() - look.at > _PERIOD:
             return True
-        return look.later.next_eta is not None and look.later.next_eta <= self._now()
+        if look.later.next_eta is None:
+            return False
+        return look.later.next_eta <= self._now() or any(self._is_unseen(one) for one in lists)
+
+    def _is_unseen(self, one: List) -> bool:
+        """Whether an earlier ETA than the known ones may be in a part of the list at which nobody has looked yet."""
+        parts = self._parts.get(one.key)
+        return parts is not None and parts.first is not None and parts.seen < one.length
 
     async def _samples(self, client: redis.asyncio.Redis, lists: list[List]) -> dict[str, _Sample]:
         if not lists:
@@ -106,11 +127,11 @@ class EtaPeek:
         pipeline = client.pipeline(transaction=False)
         parts: list[tuple[str, bool]] = []
         for one in lists:
-            ends, between = _places(one.length, max(1, min(most, most_bytes // self._sizes[one.key])), self._turn)
+            turn = self._parts[one.key].turn if one.key in self._parts else 0
+            ends, between = _places(one.length, max(1, min(most, most_bytes // self._sizes[one.key])), turn)
             for first, last in (*ends, *between):
                 pipeline.lrange(one.key, first, last)
             parts += [(one.key, True)] * len(ends) + [(one.key, False)] * len(between)
-        self._turn += 1
         samples = {one.key: _Sample(ends=[], between=[]) for one in lists}
         for (key, at_end), messages in zip(parts, await pipeline.execute(), strict=True):
             (samples[key].ends if at_end else samples[key].between).extend(messages)
@@ -119,6 +140,28 @@ class EtaPeek:
             if seen:
                 self._sizes[key] = max(1, sum(map(len, (*sample.ends, *sample.between))) // seen)
         return samples
+
+    def _later(self, samples: Iterable[tuple[List, _Sample]], now: float) -> Later:
+        count = 0
+        firsts = []
+        for one, sample in samples:
+            ends, between = _future_etas(sample.ends, now), _future_etas(sample.between, now)
+            count += _estimate(one.length, sample, len(ends), len(between))
+            firsts.append(self._first(one, sample, min(ends + between, default=None)))
+        return Later(count=count, next_eta=min((first for first in firsts if first is not None), default=None))
+
+    def _first(self, one: List, sample: _Sample, found: float | None) -> float | None:
+        """The first ETA of a list, with what is remembered of it; ``found``: the first one in this sample."""
+        if len(sample.ends) + len(sample.between) >= one.length:
+            self._parts.pop(one.key, None)
+            return found
+        former = self._parts.get(one.key)
+        turn, seen, first = 0 if former is None else former.turn + 1, len(sample.between), found
+        if former is not None and one.length >= former.length:
+            seen += former.seen
+            first = min((eta for eta in (former.first, found) if eta is not None), default=None)
+        self._parts[one.key] = _Parts(length=one.length, turn=turn, seen=seen, first=first)
+        return first
 
     async def _learn_sizes(self, client: redis.asyncio.Redis, keys: list[str]) -> None:
         """One message at each end tells roughly how many may be asked for at once."""
@@ -152,18 +195,6 @@ def _places(length: int, most: int, turn: int) -> tuple[list[_Range], list[_Rang
     end = length - tail - 1
     between = [(first, min(first + size - 1, end)) for first in range(start, start + stripes * distance, distance)]
     return [(0, third - 1), (-tail, -1)], between
-
-
-def _later(samples: Iterable[tuple[List, _Sample]], now: float) -> Later:
-    count = 0
-    next_eta: float | None = None
-    for one, sample in samples:
-        ends, between = _future_etas(sample.ends, now), _future_etas(sample.between, now)
-        count += _estimate(one.length, sample, len(ends), len(between))
-        etas = ends + between
-        if etas:
-            next_eta = min(etas) if next_eta is None else min(next_eta, *etas)
-    return Later(count=count, next_eta=next_eta)
 
 
 def _future_etas(messages: Iterable[bytes], now: float) -> list[float]:

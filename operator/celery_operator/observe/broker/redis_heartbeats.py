@@ -73,7 +73,7 @@ def _refusal(channels: Iterable[str]) -> Problem:
     return Problem(
         reason=HEARTBEATS_REFUSED,
         message="the broker does not let the operator listen to the workers' heartbeats, so that it learns of what "
-        f"they run only every 15 s, from each of them; allow the user of the broker's URL that (ACL SETUSER ... "
+        f"they run only every 5 s, from each of them; allow the user of the broker's URL that (ACL SETUSER ... "
         f"{rights})",
     )
 

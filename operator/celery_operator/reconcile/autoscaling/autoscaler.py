@@ -256,13 +256,18 @@ class Autoscaler:
     ) -> dict[str, PodAddress]:
         """Have all workers of the cluster asked what they do; where they are, by uid."""
         wanted = {group.name for group in _watched(known.model)}
+        unheard, beats = _busy_unheard(known.model), self._hub.heartbeats(key)
         found: dict[str, PodAddress] = {}
+        often: set[str] = set()
         for group, pods in by_group.items():
             for pod in pods if group in wanted else ():
                 where = observation.address(pod)
                 if where is not None:
                     found[where.uid] = where
-        self._reports.watch(key, found, silent=not self._hub.heartbeats(key))
+                    # Others on this broker may be heard while a worker that was started without heartbeats is not.
+                    if group in unheard or f"{group}@{where.name}" not in beats:
+                        often.add(where.uid)
+        self._reports.watch(key, found, silent=not beats, often=often)
         return found
 
     def _look(self, key: ClusterKey) -> None:
@@ -281,6 +286,7 @@ class Autoscaler:
             report=self._reports.get,
             held=frozenset(uid for uid in everyone if self._reports.is_held(uid)),
             refuses=self._reports.refuses,
+            busy_unheard=_busy_unheard(known.model),
         )
         changed = False
         for group in _watched(known.model):
@@ -330,6 +336,7 @@ class Autoscaler:
             queues=queues.of(known.model, group),
             policy=None if known.model.spec.suspend else policy.policy(group),
             slots=queues.slots(group, around, pods.get(group.name, ())),
+            expected_slots=policy.expected_slots(group),
             prior=policy.prior(group),
             deployment=deployment,
             pods=tuple(pods.get(group.name, ())),
@@ -379,6 +386,10 @@ def _refused(reading: Reading | None) -> bool:
 
 def _watched(cluster: CeleryCluster) -> list[WorkerGroup]:
     return [group for group in cluster.spec.workers if policy.watched(group)]
+
+
+def _busy_unheard(cluster: CeleryCluster) -> frozenset[str]:
+    return frozenset(group.name for group in cluster.spec.workers if policy.busy_unheard(group))
 
 
 def _worth_a_pass(before: GroupView | None, outcome: Outcome, former: Target | None, deployment: Manifest) -> bool:

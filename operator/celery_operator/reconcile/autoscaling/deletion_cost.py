@@ -41,6 +41,15 @@ def contested(found: str | None, pod: str) -> Problem:
     )
 
 
+def unmarked(pod: str) -> str:
+    """Why a pod whose mark never appears does not go, as a clause."""
+    return (
+        f"pod {pod} cannot be marked as the first to be deleted: the annotation {COST_ANNOTATION} is not on it "
+        f"{WRITE_SECONDS:.0f} s after the operator wrote it; an admission policy may refuse changes of pods, the "
+        "operator's log has the answer"
+    )
+
+
 @dataclass(slots=True)
 class Mark:
     """One pod's cost from look to look."""
@@ -75,6 +84,10 @@ class Mark:
         self._wanted_since = None
         self._seen_since = now if self._seen_since is None else self._seen_since
         return now - self._seen_since >= SETTLE_SECONDS
+
+    def is_missing(self, now: float) -> bool:
+        """Whether a pod that is to go has had no mark for so long that somebody must refuse it."""
+        return _is_over(self._wanted_since, now)
 
     def change(self, pod: Manifest, *, victim: bool, now: float) -> dict[str, str | None]:
         """The annotation, if it has to be written."""

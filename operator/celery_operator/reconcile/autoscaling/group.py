@@ -17,7 +17,7 @@ from celery_operator.kube.objects import Manifest
 from celery_operator.observe.snapshot import PodMark, Target
 from celery_operator.observe.worker_report import PodAddress, WorkerReport
 from celery_operator.reconcile.autoscaling import observation, stall
-from celery_operator.reconcile.autoscaling.deletion_cost import SETTLE_SECONDS, Mark, contested, is_cheap
+from celery_operator.reconcile.autoscaling.deletion_cost import SETTLE_SECONDS, Mark, contested, is_cheap, unmarked
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
 from celery_operator.reconcile.autoscaling.troubles import hindered, told
 from celery_operator.reconcile.autoscaling.view import GroupView
@@ -47,6 +47,8 @@ class Look:
     policy: Policy | None
     slots: int | None
     """Tasks that a pod runs at a time; None where neither the spec nor a worker says so."""
+    expected_slots: int
+    """The same as far as the spec lets it be expected: for who has never heard a worker."""
     prior: float | None
     """expectedTaskDuration in seconds."""
     deployment: Manifest
@@ -98,7 +100,7 @@ class Group:
     _bystanders: dict[str, str] = field(default_factory=dict)
     """Names by uid of the pods that the last lowering did not mean, until it is carried out."""
     _lowered_to: int = 0
-    _slots: int = 1
+    _slots: int | None = None
     """Tasks that a pod runs at a time, as was last known: at zero there is nobody to ask."""
     _worked: bool = False
     """Whether a task ran at the last look, or ended since the one before."""
@@ -117,9 +119,10 @@ class Group:
         """One look; without a policy the load is only shown."""
         around = look.around
         self._slots = look.slots or self._slots
-        workers = self._remember(look)
+        slots = self._slots or look.expected_slots
+        workers = self._remember(look, slots)
         replicas = look.deployment["spec"].get("replicas", 1)
-        load = observation.load(look.queues, workers, replicas, self._slots, look.sharing, around)
+        load = observation.load(look.queues, workers, replicas, slots, look.sharing, around)
         self._stalled_since = stall.since(self._stalled_since, load, worked=self._worked, now=around.now)
         view = GroupView(
             group=look.group,
@@ -149,7 +152,7 @@ class Group:
         """Nobody is drained and nothing marked in a group whose number is not ours."""
         return self._finish(look, view, Target(replicas=None), kept={})
 
-    def _remember(self, look: Look) -> tuple[Worker, ...]:
+    def _remember(self, look: Look, slots: int) -> tuple[Worker, ...]:
         """Note what changed since the last look: tasks done, starts finished, who is idle. The pods as they are."""
         around = look.around
         self.history = replace(self.history, service_time=self.history.service_time.expecting(look.prior))
@@ -159,7 +162,7 @@ class Group:
         for uid, pod in alive.items():
             known = self._pods[uid]
             known.mark.look(pod, around.now)
-            seen = observation.worker(pod, look.group, self._slots, known.idle_since, around)
+            seen = observation.worker(pod, look.group, slots, known.idle_since, around)
             if known.mark.contested_at is not None:
                 seen = replace(seen, draining=False, can_drain=False)
             workers.append(seen)
@@ -247,8 +250,12 @@ class Group:
         mute = {worker.pod for worker in load.workers if not worker.can_drain}
         pods = [pod["metadata"] for pod in look.pods if pod["metadata"]["name"] in mute]
         first = next((pod for pod in pods if self._pods[pod["uid"]].mark.contested_at is None), None)
-        if kept or first is None:
+        if kept:
             return view
+        if first is None:
+            holding = min((worker.pod for worker in load.workers if worker.held and worker.can_drain), default=None)
+            why = f"pod {holding} keeps tasks that it does not run yet, as for a rate limit"
+            return view if holding is None else hindered(view, why)
         why = look.around.refuses(first["uid"]) or "it does not answer on its probe port"
         return hindered(view, f"pod {first['name']} cannot be asked whether it is idle: {why}")
 
@@ -289,7 +296,9 @@ class Group:
         """
         now, settled = look.around.now, 0
         for name in victims:
-            settled += self._pods[kept[name]["metadata"]["uid"]].mark.settled(kept[name], now)
+            mark = self._pods[kept[name]["metadata"]["uid"]].mark
+            settled += mark.settled(kept[name], now)
+            view = hindered(view, unmarked(name)) if mark.is_missing(now) else view
         target = Target(replicas=load.replicas)
         if settled and not self._others_are_cheap(look, victims):
             others = (pod["metadata"] for pod in look.pods if pod["metadata"]["name"] not in victims)

@@ -19,7 +19,7 @@ from celery_operator.scaling.removal import Pods
 _MISSED_HEARTBEATS: Final = 3.0
 """So many heartbeats may be missing before a worker counts as silent."""
 REPORT_AGE: Final = 6.0
-"""Seconds that a report says something about a worker whose heartbeats have stopped."""
+"""Seconds that a report says something about a worker whose heartbeats have stopped; longer where they come seldom."""
 ONLY_REPORT_AGE: Final = 75.0
 """Seconds that a report says something about a worker that never sends heartbeats: two rounds of the poller."""
 _ENDED: Final = ("Succeeded", "Failed")
@@ -51,6 +51,8 @@ class Surroundings:
     """Uids of pods that we keep drained."""
     refuses: Callable[[str], str | None]
     """By the pod's uid: why its runtime cannot be told to drain, in words."""
+    busy_unheard: frozenset[str] = frozenset()
+    """Groups whose heartbeats say nothing of what runs: a solo worker sends them between its tasks alone."""
 
 
 def pods_by_group(pods: Iterable[Manifest]) -> dict[str, list[Manifest]]:
@@ -76,7 +78,7 @@ def address(pod: Manifest) -> PodAddress | None:
 def worker(pod: Manifest, group: str, slots: int, idle_since: float | None, around: Surroundings) -> Worker:
     """One pod. One that is not Ready and was not heard of is starting, and runs nothing; who is silent is full."""
     metadata = pod["metadata"]
-    heartbeat = around.heartbeats.get(f"{group}@{metadata['name']}")
+    heartbeat = None if group in around.busy_unheard else around.heartbeats.get(f"{group}@{metadata['name']}")
     report = around.report(metadata["uid"])
     ready = is_ready(pod)
     starting = not ready and not has_started(pod, group, around)
@@ -87,7 +89,7 @@ def worker(pod: Manifest, group: str, slots: int, idle_since: float | None, arou
         pod=metadata["name"],
         slots=(report.slots if report is not None else None) or slots,
         active=active,
-        reserved=(report.reserved or 0) if report is not None and recent else 0,
+        reserved=0 if report is None or not recent else _reserved(report, heartbeat, slots),
         held=(report.held or 0) if report is not None and recent else 0,
         eta=(report.eta or 0) if report is not None and recent else 0,
         draining=can_drain and is_drained(report, metadata["uid"] in around.held),
@@ -175,8 +177,16 @@ def _active(heartbeat: Heartbeat | None, report: WorkerReport | None, now: float
         return heartbeat.active if fresh and not heartbeat.offline else None
     if report is None:
         return None
-    limit = REPORT_AGE if heartbeat is not None else ONLY_REPORT_AGE
+    limit = ONLY_REPORT_AGE
+    if heartbeat is not None:
+        limit = min(limit, max(REPORT_AGE, _MISSED_HEARTBEATS * heartbeat.freq))
     return report.active if now - report.at <= limit else None
+
+
+def _reserved(report: WorkerReport, heartbeat: Heartbeat | None, slots: int) -> int:
+    """What the worker took in advance; none of it is left where it has told since that a slot is free."""
+    since = heartbeat.active if heartbeat is not None and heartbeat.at > report.at else None
+    return 0 if since is not None and since < (report.slots or slots) else report.reserved or 0
 
 
 def _queue(name: str, depth: Depth | None, sharing: Sharing, wall: datetime) -> Queue:

@@ -62,7 +62,17 @@ def slots(group: WorkerGroup) -> int | None:
     return None if group.concurrency == celery_command.AUTO else celery_command.concurrency(group)
 
 
+def expected_slots(group: WorkerGroup) -> int:
+    """The same as far as the spec tells, for `concurrency: auto` by the CPU that it gives; at least 1."""
+    return celery_command.concurrency(group)
+
+
 def most_replicas(group: WorkerGroup) -> int:
     """The most pods of the group, for its part of a queue that it shares; 1 where nobody here knows."""
     most = worker_deployment.most_replicas(group)
     return 1 if most is None else most
+
+
+def busy_unheard(group: WorkerGroup) -> bool:
+    """Whether the group's heartbeats never show a task that runs: a solo pool runs it in the loop that sends them."""
+    return group.pool == "solo"

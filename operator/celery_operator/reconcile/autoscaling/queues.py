@@ -49,7 +49,7 @@ def sharing(cluster: CeleryCluster, group: WorkerGroup, views: Mapping[str, Grou
 
 
 def _most_slots(group: WorkerGroup) -> int:
-    return policy.most_replicas(group) * (policy.slots(group) or 1)
+    return policy.most_replicas(group) * policy.expected_slots(group)
 
 
 def _held(view: GroupView | None) -> int:

@@ -108,6 +108,7 @@ class Fleet:
                 queues=("web",),
                 policy=self.policy,
                 slots=self.slots,
+                expected_slots=SLOTS,
                 prior=None,
                 deployment=self.deployment(),
                 pods=tuple(self.pods.values()),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,7 @@ class Hub:
         self.on_reading = on_reading
         self.last: Reading | None = None
         self.wish: Wish | None = None
+        self.beats: dict[str, Heartbeat] = {}
 
     def use(self, key: ClusterKey, wish: Wish) -> None:
         self.wish = wish
@@ -51,7 +53,7 @@ class Hub:
         return self.last
 
     def heartbeats(self, key: ClusterKey) -> Mapping[str, Heartbeat]:
-        return {}
+        return self.beats
 
     async def stop(self) -> None: ...
 
@@ -65,10 +67,14 @@ class Reports:
         self.held: set[str] = set()
         self.watched: set[str] = set()
         self.asked: list[tuple[str, str]] = []
+        self.often: set[str] = set()
 
-    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress], *, silent: bool = False) -> None:
+    def watch(
+        self, key: ClusterKey, pods: Mapping[str, PodAddress], *, silent: bool = False, often: Collection[str] = ()
+    ) -> None:
         del silent
         self.watched = set(pods)
+        self.often = set(often)
 
     def ask(self, uid: str, occasion: str) -> bool:
         self.asked.append((uid, occasion))
@@ -223,6 +229,28 @@ async def test_a_target_does_not_outlive_the_spec_that_it_was_decided_for(rig: R
     assert rig.scaler.targets(rig.key) == {}
 
 
+async def test_a_solo_worker_that_never_rests_is_busy_and_its_tasks_take_their_time(rig: Rig) -> None:
+    """Its heartbeats come between its tasks and say 0 active: tasks would take no time, and one pod do for all."""
+    rig.watch({"name": "web", "queues": ["web"], "pool": "solo", **LATENCY}, {"name": "other", "queues": ["other"]})
+    rig.deployment("web", 1)
+    rig.pod("web", "web-1")
+    rig.pod("other", "other-1")
+    rig.pod("other", "other-2")
+    rig.hub.beats["other@other-1"] = Heartbeat(nodename="other@other-1", at=rig.now, active=0, processed=0)
+    for task in range(100):  # one after the other, each of three seconds
+        beat = Heartbeat(nodename="web@web-1", at=rig.now, active=0, processed=task)
+        rig.hub.beats["web@web-1"] = beat
+        for at in (1.0, 1.0, 1.0):
+            rig.reports.said["uid-web-1"] = replace(rig.reports.said["uid-web-1"], at=rig.now, active=1)
+            rig.look(at, web=400, other=0)
+    view = rig.scaler.views(rig.key)["web"]
+    assert view.load is not None
+    assert [worker.busy_slots for worker in view.load.workers] == [1]
+    assert view.service_seconds == pytest.approx(3.0, rel=0.1)
+    assert rig.scaler.targets(rig.key)["web"].replicas == 9
+    assert rig.reports.often == {"uid-web-1", "uid-other-2"}, "nor is the latter heard at all"
+
+
 async def test_the_expected_duration_counts_whenever_it_is_given(rig: Rig) -> None:
     rig.watch({"name": "web", "queues": ["web"], "replicas": 1})
     rig.deployment("web", 1)
@@ -237,6 +265,20 @@ async def test_the_expected_duration_counts_whenever_it_is_given(rig: Rig) -> No
     rig.watch({"name": "web", "queues": ["web"], **longer})
     rig.look(web=1)
     assert rig.scaler.views(rig.key)["web"].service_seconds == 60.0
+
+
+async def test_an_operator_that_starts_while_a_group_is_at_zero_expects_pods_as_large_as_their_cpu(rig: Rig) -> None:
+    """`concurrency: auto`: nobody can be asked, and pods of one slot each would be four times as many."""
+    large = {"concurrency": "auto", "resources": {"limits": {"cpu": 4}}, "queues": ["web"]}
+    slow = {"autoscaling": {**LATENCY["autoscaling"], "expectedTaskDuration": "60s"}}  # a slot for each task
+    rig.watch({"name": "web", **large, **slow}, {"name": "small", "queues": ["web"], "replicas": 36})
+    rig.deployment("web", 0)
+    rig.look(web=24)
+    view = rig.scaler.views(rig.key)["web"]
+    assert view.load is not None
+    assert view.load.slots_per_worker == 4
+    assert view.load.queues[0].share == 0.5, "9 pods of 4 slots and 36 of one"
+    assert rig.scaler.targets(rig.key)["web"].replicas == 3, "12 of the tasks"
 
 
 async def test_a_removed_group_has_no_metrics_and_nobody_drained(rig: Rig) -> None:

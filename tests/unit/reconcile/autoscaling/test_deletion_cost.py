@@ -102,14 +102,17 @@ def test_nothing_is_lowered_while_somebody_makes_a_pod_cheap_that_works() -> Non
     assert problem.reason == "DeletionCostContested"
 
 
-def test_marks_that_could_not_be_written_are_asked_for_again() -> None:
+def test_marks_that_could_not_be_written_are_asked_for_again_and_told_of() -> None:
     fleet = idle(1)
     fleet.apply(fleet.look())
     for _ in range(60):
         outcome = fleet.look()
     assert costs([outcome], "p0") == [LEAST_COST]
-    fleet.run(10)
+    assert outcome.view.problem is not None
+    assert "pod p0 cannot be marked as the first to be deleted" in outcome.view.problem.message
+    outcomes = fleet.run(10)
     assert not fleet.pods
+    assert outcomes[-1].view.problem is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from celery_operator.observe.broker.depth import Problem
+from celery_operator.observe.broker.depth import Heartbeat, Problem
 from celery_operator.observe.snapshot import Target
 from celery_operator.reconcile.autoscaling.deletion_cost import COST_ANNOTATION, LEAST_COST
 from celery_operator.reconcile.autoscaling.group import DRAIN_ANNOTATION, Group, Outcome
@@ -149,6 +149,19 @@ def test_an_unreadable_broker_holds_everything_where_it_is() -> None:
     assert not fleet.pods
 
 
+@pytest.mark.parametrize(("active", "due"), [(SLOTS, 9), (SLOTS - 1, 0), (0, 0)])
+def test_what_a_worker_took_in_advance_is_done_when_a_slot_is_free(active: int, due: int) -> None:
+    """It says so itself only every 30 s: what is long done would ask for pods, and keep those that are idle."""
+    fleet = Fleet(policy=replace(POLICY, min_replicas=1))
+    fleet.add("p0", active=SLOTS, reserved=9)
+    fleet.look()
+    fleet.heartbeats["web@p0"] = Heartbeat(nodename="web@p0", at=fleet.now + 4.0, active=active, processed=11)
+    outcome = fleet.look()
+    assert outcome.view.decision is not None
+    assert outcome.view.decision.demand is not None
+    assert outcome.view.decision.demand.due == due
+
+
 def test_a_new_leader_takes_over_what_is_drained_and_lowers_nothing_for_a_window() -> None:
     fleet = idle(3)
     fleet.apply(fleet.look())
@@ -216,6 +229,19 @@ def test_a_rate_limited_worker_is_not_idle(held: int) -> None:
     fleet.unacked = held
     fleet.run(WINDOW + 20)
     assert set(fleet.pods) == {"p0"}
+
+
+def test_a_group_that_cannot_shrink_for_a_rate_limit_says_so() -> None:
+    fleet = idle(3)
+    for name in ("p0", "p1"):
+        fleet.say(name, held=2)
+    fleet.unacked = 4
+    fleet.run(WINDOW + 20)
+    assert set(fleet.pods) == {"p0", "p1"}
+    problem = fleet.look().view.problem
+    assert problem is not None
+    assert problem.reason == "ScaleInWaits"
+    assert "pod p0 keeps tasks that it does not run yet" in problem.message
 
 
 def test_how_long_a_pod_takes_to_start_is_measured() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from celery_operator.observe.broker.depth import Depth, Reading
+import pytest
+
+from celery_operator.observe.broker.depth import Depth, Heartbeat, Reading
+from celery_operator.observe.worker_report import WorkerReport
 from celery_operator.reconcile.autoscaling import observation
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
 
@@ -22,3 +25,25 @@ def test_a_broker_that_shows_some_etas_and_hides_others_counts_as_one_that_hides
     found = observation.load(["mail"], (), 0, 1, Sharing(), around)
     assert [(queue.ready, queue.future_eta) for queue in found.queues] == [(3, 1)]
     assert found.hides_eta
+
+
+@pytest.mark.parametrize(("seconds", "active"), [(5.9, 0), (6.1, 0), (29.0, 0), (61.0, None)])
+def test_a_report_between_two_heartbeats_counts_until_the_next_ones_are_missing(
+    seconds: float, active: int | None
+) -> None:
+    """With `--heartbeat-interval=20`: a worker that passed for silent after each report would keep a pod for ever."""
+    report = WorkerReport(
+        at=1.0, boot_id="boot", slots=4, active=0, reserved=0, held=0, eta=0, processed=0,
+        started=True, shutting_down=False, draining=False, drained=False,
+    )  # fmt: skip
+    around = Surroundings(
+        now=1.0 + seconds,
+        wall=datetime(2026, 1, 1, tzinfo=UTC),
+        reading=None,
+        heartbeats={"mail@one": Heartbeat(nodename="mail@one", at=0.0, active=0, processed=0, freq=20.0)},
+        report=lambda _: report,
+        held=frozenset(),
+        refuses=lambda _: None,
+    )
+    pod = {"metadata": {"name": "one", "uid": "uid-one"}, "spec": {"containers": []}}
+    assert observation.worker(pod, "mail", 4, None, around).active == active
