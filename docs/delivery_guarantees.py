@@ -97,7 +97,9 @@ is yours:
   after *its own* timeout: that is the row with 5 s. `redeliveredWhileRunning` of a worker's `/status` counts what a
   worker saw of it. (Measured with a client that inspects.)
 - **RabbitMQ: publisher confirms** (`broker_transport_options: {confirm_publish: true}`). Without them a message
-  that was written to the socket of a dying broker is gone without an error.
+  that was written to the socket of a dying broker is gone without an error. Workers and beat do not have them by
+  themselves, and a task that sends tasks (a chain, a chord, a group) is a producer, too: set the same in
+  `spec.broker.transportOptions`. The tables above were measured with it, since the application sets it.
 - **The same queues, priorities, key prefixes and routes** as the workers.
 
 More in [workers.md](workers.md).

@@ -61,6 +61,8 @@ class _Claiming:
 
     _operator_state: BeatState
     _operator_dispatch: Optional[Dispatch] = None
+    _operator_reserved: Any = None
+    """The entry that was advanced last, as it is from then on."""
 
     def __init__(self: Any, app: Any, *args: Any, **kwargs: Any) -> None:
         # Celery also makes a lazy instance, to print its banner: that one claims nothing.
@@ -87,6 +89,11 @@ class _Claiming:
         self._operator_state.ticked()
         return dispatch.delay(delay)
 
+    def reserve(self: Any, entry: Any) -> Any:
+        parent: Any = super()
+        self._operator_reserved = parent.reserve(entry)
+        return self._operator_reserved
+
     def apply_entry(self: Any, entry: Any, *args: Any, **kwargs: Any) -> Any:
         """Celery has advanced the entry just before this: a signal from here on would be a tick that nobody sends."""
         parent: Any = super()
@@ -98,7 +105,10 @@ class _Claiming:
     def apply_async(self: Any, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         parent: Any = super()
         dispatch = self._operator_dispatch
-        tick = ticks.name(entry, datetime.now(timezone.utc)) if dispatch is not None else None
+        # Advanced before: by Celery's own tick.
+        reserved = None if advance else self._operator_reserved
+        moment = ticks.moment(entry, reserved, datetime.now(timezone.utc))
+        tick = ticks.name(entry, moment) if dispatch is not None else None
         if dispatch is None or tick is None:
             self._operator_state.dispatched += 1
             return parent.apply_async(entry, producer=producer, advance=advance, **kwargs)

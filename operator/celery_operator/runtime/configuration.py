@@ -219,10 +219,10 @@ def install(layers: Layers) -> None:
 
 @harmless
 def effective(conf: Any, names: Iterable[str]) -> Dict[str, Any]:
-    """Values in force for the settings that we derived, for /status: no URLs, JSON types only."""
+    """Values in force for the settings that we derived, for /status: no URLs, no secrets, JSON types only."""
     shown: Dict[str, Any] = {}
     for name in sorted(set(names)):
-        if "url" in name or name in _BROKER_LEFTOVERS or name == "result_backend":
+        if "url" in name or name in _BROKER_LEFTOVERS or name == "result_backend" or _names_secret(name):
             continue
         value = conf.get(name)
         shown[name] = _plain(value)
@@ -240,6 +240,15 @@ def _plain(value: Any) -> Any:
         items: List[Any] = [_plain(item) for item in value]
         return items
     return type(value).__name__
+
+
+_SECRET_SETTINGS = ("password", "passwd", "secret", "token", "credential", "access_key")
+"""In names of settings: redis_password, s3_secret_access_key, security_key_password, and what applications add."""
+
+
+def _names_secret(name: str) -> bool:
+    """Whether a setting says by its name that nobody else is to read it: everybody may read /status."""
+    return any(word in name.lower() for word in _SECRET_SETTINGS)
 
 
 def _secret(name: str) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from .claim_attempts import Attempts, BrokerAwayError, connection_errors, release
-from .ticks import Tick
+from .claim_attempts import Attempts, BrokerAwayError, ClaimRefusedError, connection_errors, release
+from .ticks import MINIMUM_LIFE, Tick
+
+RIGHTS = "grant SET and GET on celery-operator:beat:* (behind the key prefix, if the application sets one)"
 
 
 class RedisClaims:
@@ -25,13 +27,23 @@ class RedisClaims:
         self._attempts = Attempts()
         self._connection: Optional[Any] = None
         self._client: Optional[Any] = None
+        self._allowed = False
 
     def prepare(self) -> None:
-        """Make sure that the broker answers. Raises BrokerAwayError."""
-        self._ask("PING")
+        """Make sure that the broker answers.
+
+        Raises BrokerAwayError; ClaimRefusedError before any tick is lost, since a new connection tries its rights here.
+        """
+        if self._allowed:
+            self._ask("PING")
+            return
+        key = "celery-operator:beat:%s" % self._scope
+        self._ask("SET", key, "", "EX", MINIMUM_LIFE)
+        self._ask("GET", self._prefix() + key)
+        self._allowed = True
 
     def take(self, tick: Tick) -> bool:
-        """Whether this beat may publish ``tick``. Raises BrokerAwayError."""
+        """Whether this beat may publish ``tick``. Raises BrokerAwayError and ClaimRefusedError."""
         key = "celery-operator:beat:%s:%s:%s" % (self._scope, tick.entry, tick.slot)
         token = self._attempts.token(tick)
         ours = self._ask("SET", key, token, "NX", "EX", tick.life) is not None
@@ -42,10 +54,13 @@ class RedisClaims:
         return ours
 
     def _ask(self, command: str, *arguments: Any) -> Any:
-        from redis.exceptions import RedisError, ResponseError
+        from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
         try:
             return self._connect().execute_command(command, *arguments)
+        except NoPermissionError as error:
+            self.close()
+            raise ClaimRefusedError("Redis refuses %s: %s; %s" % (command, error, RIGHTS)) from error
         except ResponseError as error:
             # Closed too: a server that became a replica stays one, and Sentinel knows the new primary.
             self.close()
@@ -70,6 +85,7 @@ class RedisClaims:
     def close(self) -> None:
         """Give the connection up; the next claim makes a new one."""
         connection, self._connection, self._client = self._connection, None, None
+        self._allowed = False
         release(connection)
 
 

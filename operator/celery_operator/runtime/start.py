@@ -191,12 +191,22 @@ def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.
 
 
 def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
-    from . import delivery, forks, handed_over, kombu_repairs, lost_children, prompt_answers, worker_steps
+    from . import (
+        delivery,
+        forks,
+        handed_over,
+        kombu_repairs,
+        lone_failures,
+        lost_children,
+        prompt_answers,
+        worker_steps,
+    )
     from .drain import Drain
     from .worker_state import WorkerState
 
     kombu_repairs.install()
     lost_children.install()
+    lone_failures.install(settings.pool)
     prompt_answers.install()
     if settings.pool == "prefork":
         handed_over.install()

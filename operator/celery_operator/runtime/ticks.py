@@ -16,6 +16,9 @@ _EXACT_MINUTES = 180
 _DAYS = 366 * 8 + 2
 """Days searched after that: 29 February comes every 8 years at worst."""
 
+_JUST_NOW = timedelta(seconds=60)
+"""Between advancing an entry and sending it, at the most: what says otherwise was not advanced for this tick."""
+
 MINIMUM_LIFE = 600
 """Seconds a claim is kept at least, whatever the interval: longer than a paused beat needs to come back."""
 
@@ -36,6 +39,20 @@ class Tick:
     def slot(self) -> str:
         """Its name within the entry, such as ``m-29834712`` or ``i30-59669424``."""
         return "%s-%d" % (self.series, self.number)
+
+
+def moment(entry: Any, reserved: Any, now: datetime) -> datetime:
+    """When ``entry`` was found due, by which it is named.
+
+    ``reserved``: the entry as it was advanced for this tick, if it was. The next tick is due an interval after that, so
+    that no two of one beat have one name. By ``now``, some moments later (a log that blocks, a CPU that is throttled),
+    one could take the name of the next.
+    """
+    found: Any = getattr(reserved, "last_run_at", None)
+    if getattr(reserved, "name", None) != entry.name or getattr(found, "tzinfo", None) is None:
+        return now
+    when: datetime = found if timedelta(0) <= now - found <= _JUST_NOW else now
+    return when
 
 
 def name(entry: Any, now: datetime) -> Optional[Tick]:

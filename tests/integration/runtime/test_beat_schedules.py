@@ -189,3 +189,56 @@ def test_every_beat_names_a_sunrise_alike_and_the_next_one_differently(tmp_path:
     for due, late, away, recent, following in rows:
         assert due == late == away == recent
         assert following == due + 1
+
+
+TWO_TICKS = """
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from celery import Celery
+from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import schedule
+from celery_operator_runtime import beat_scheduler
+start = datetime(2026, 11, 20, tzinfo=timezone.utc)
+clock = [start]
+
+class Clock(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return clock[0]
+
+class Own:
+    kind, longest_sleep, producer = "redis", None, None
+    def take(self, tick):
+        taken.append(tick.slot)
+        return False
+
+beat_scheduler.datetime = Clock
+app = Celery("ticks", broker="memory://", set_as_current=True)
+beat_scheduler._claims = lambda *_: Own()
+settings = SimpleNamespace(beat=SimpleNamespace(schedule=()))
+news = SimpleNamespace(add=print)
+state = SimpleNamespace(settings=settings, news=news, missed=0, elsewhere=0, broker_away=False, refused=None,
+                        ticked=lambda: None, shutting_down=False, max_interval=0.0)
+scheduler = beat_scheduler.build(Scheduler, state)(app, schedule={}, schedule_filename="/nonexistent/schedule")
+plan = schedule(10.0, nowfun=lambda: clock[0], app=app)
+result = []
+for late in given:
+    taken = []
+    # Found due a thousandth of a second before the next slot begins.
+    entry = ScheduleEntry("e", "t", start - timedelta(seconds=0.001), schedule=plan, app=app)
+    for seconds in late:
+        clock[0] = entry.last_run_at + timedelta(seconds=10)
+        advanced = scheduler.reserve(entry)
+        clock[0] += timedelta(seconds=seconds)
+        scheduler.apply_entry(entry)
+        entry = advanced
+    result.append(taken)
+"""
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", "celery-5.7"])
+def test_a_tick_that_is_sent_late_does_not_take_the_name_of_the_next(celery: str, tmp_path: Path) -> None:
+    # A log that blocks, or a throttled CPU, between finding an entry due and naming its tick.
+    late = [[0.0, 0.0, 0.0], [0.05, 0.0, 0.0], [0.0, 3.0, 0.002]]
+    for names in run(TWO_TICKS, tmp_path, celery=celery, given=late):
+        assert len(set(names)) == 3, names

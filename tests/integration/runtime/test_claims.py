@@ -8,9 +8,10 @@ from typing import Any
 
 import kombu
 import pytest
+from redis import Redis
 
 from celery_operator.runtime import amqp_claims, claims
-from celery_operator.runtime.claim_attempts import BrokerAwayError
+from celery_operator.runtime.claim_attempts import BrokerAwayError, ClaimRefusedError
 from celery_operator.runtime.ticks import Tick
 from tests.integration.runtime.conftest import PASSWORD
 from tests.integration.runtime.lossy_proxy import Fate, Proxy
@@ -86,6 +87,29 @@ def test_redis_knows_our_claim_after_a_lost_reply(
         assert take(first, tick(1)) is False, "asked for twice is dispatched twice"
         first.close()
         second.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "shop:"])
+def test_redis_rights_are_asked_for_before_a_tick_is_lost(
+    prefix: str, empty_broker: RedisServer, request: pytest.FixtureRequest
+) -> None:
+    rights = ["~celery", "~_kombu*", "~unacked*", "&*", "+@all"]
+    options = {"transport_options": {"global_keyprefix": prefix}}
+    with Redis.from_url(empty_broker.url()) as admin:
+        admin.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">secret", *rights)
+        own = beat(f"redis://narrow:secret@127.0.0.1:{empty_broker.port}/0", scope_of(request), **options)
+        for _ in range(2):
+            with pytest.raises(ClaimRefusedError, match="grant SET and GET on celery-operator:beat:"):
+                own.prepare()
+        admin.execute_command("ACL", "SETUSER", "narrow", f"~{prefix}celery-operator:beat:*")
+        own.prepare()
+        assert take(own, tick(1)) is True
+        # Taken away again under a beat that is connected: the tick is told as missed, and not asked for without end.
+        admin.execute_command("ACL", "SETUSER", "narrow", "resetkeys", *rights[:3])
+        with pytest.raises(ClaimRefusedError):
+            own.take(tick(2))
+        own.close()
+        admin.execute_command("ACL", "DELUSER", "narrow")
 
 
 @pytest.mark.usefixtures("patient")

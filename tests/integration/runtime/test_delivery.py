@@ -215,3 +215,72 @@ def test_a_task_that_was_acknowledged_early_does_not_run_again_when_its_child_di
     send(broker, "endings.rest", "after", 2.0)
     wait_for_entries(ledger, "after", 1, timeout=60.0)
     assert ledger.llen("paid.begin") == 1
+
+
+FAILING = """
+import os
+import sys
+from celery import Celery
+from redis import Redis
+app = Celery("failing")
+
+def tell(key):
+    with Redis.from_url(os.environ["LEDGER_URL"]) as ledger:
+        ledger.rpush(key, 1)
+
+@app.task(name="failing.hungry")
+def hungry():
+    tell("tried")
+    raise MemoryError("Unable to allocate 64.0 GiB for an array")
+
+@app.task(name="failing.leaves", max_retries=0)
+def leaves():
+    tell("tried")
+    sys.exit(3)
+
+@app.task(name="failing.again", bind=True, max_retries=1)
+def again(self):
+    tell("again")
+    raise self.retry(exc=MemoryError(), countdown=0)
+
+@app.task(name="failing.works", max_retries=0)
+def works():
+    tell("worked")
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "celery", "pool"),
+    [
+        *(("hungry", version, "prefork") for version in ("celery-5.3", NEWEST)),
+        *((task, NEWEST, "threads") for task in ("hungry", "leaves")),
+        pytest.param("leaves", NEWEST, "prefork", marks=pytest.mark.verify),
+        pytest.param("leaves", "celery-5.3", "threads", marks=pytest.mark.verify),
+        *(
+            pytest.param(task, NEWEST, pool, marks=pytest.mark.verify)
+            for task, pool in product(("hungry", "leaves"), ("gevent", "eventlet", "solo"))
+        ),
+    ],
+)
+def test_a_task_without_memory_or_with_an_exit_fails_alone(
+    task: str, celery: str, pool: str, make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis, tmp_path: Path
+) -> None:
+    """Neither does the worker end, whose message would end the next one, nor does the task keep its slot."""
+    (tmp_path / "failing.py").write_text(FAILING)
+    broker = empty_broker.url()
+    settings = {**LATE, "pool": pool}
+    made = make_pod(celery=celery, broker=broker, app="failing", applications=tmp_path, settings=settings)
+    pod = made.start().wait_for("/readyz")
+    # More often than it has slots.
+    for _ in range(3):
+        send(broker, f"failing.{task}")
+    wait_for_entries(ledger, "tried", 3)
+    # A retry is no such failure, whatever its reason; the last one raises that.
+    send(broker, "failing.again")
+    wait_for_entries(ledger, "again", 2)
+    send(broker, "failing.works")
+    wait_for_entries(ledger, "worked", 1)
+    with Redis.from_url(broker) as client:
+        wait_until(lambda: not client.exists("unacked"), timeout=30.0, what="all are acknowledged")
+    wait_until(lambda: pod.status()["active"] == 0, timeout=30.0, what="every slot is free")
+    assert (ledger.llen("tried"), ledger.llen("again")) == (3, 2)

@@ -48,6 +48,7 @@ TAKE_SECONDS = ("worker_steps._ticker", "unknown_tasks.Held.put_back")
 NEED_MORE = (
     "drain._Return._put_back",
     "kombu_repairs._poll_on.<locals>.forget",
+    "lone_failures._as_any_other",
     "main_thread.MainThread.run.<locals>.guarded",
     "process_tree.protect_children.<locals>.leave",
     "shutdown.Shutdown._put_back_unstarted",
@@ -57,13 +58,17 @@ NEED_MORE = (
     "shutdown.Shutdown._say_not_back",
     "task_requests._send",
 )
-"""Hooks that only a deadline, a child of a lost parent, a lost connection, or a message in the moment of a drain
-reaches; the tests of shutdown, of outages and of drains do."""
+"""Hooks that only a deadline, a child of a lost parent, a lost connection, a failing task, or a message in the moment
+of a drain reaches; the tests of shutdown, of outages, of delivery and of drains do."""
 
 OF_OLDER_CELERY = ("kombu_repairs._poll_on", "prompt_answers._answer")
 """Hooks that Celery and kombu need before 5.7."""
 
-WITHOUT_EVENT_LOOP = ("prompt_answers._answer", "worker_steps._ticker.<locals>.stamp_when_asked")
+WITHOUT_EVENT_LOOP = (
+    "lone_failures._fail_at_an_exit",
+    "prompt_answers._answer",
+    "worker_steps._ticker.<locals>.stamp_when_asked",
+)
 
 
 AT_THE_START = (
