@@ -22,7 +22,7 @@ class Neighbour:
     namespace: str
     name: str
     broker: str
-    """See `broker.identity`, with the key prefix where there is one: what is behind another prefix never meets."""
+    """See `broker.identity`, with Sentinel's master and the key prefix where there are any."""
     queues: frozenset[str]
     """Those that its worker groups consume, as far as the spec names them."""
     visibility_timeout: float | None
@@ -38,11 +38,12 @@ class Neighbour:
         if identity is None:
             return None
         options = launch_settings.transport_options(cluster.spec)
-        prefix = options.get("global_keyprefix")
+        # The same Sentinels may know several masters, and behind another key prefix nothing meets.
+        apart = [f"#{name}={options[name]}" for name in ("master_name", "global_keyprefix") if options.get(name)]
         return cls(
             namespace=cluster.metadata.namespace,
             name=cluster.metadata.name,
-            broker=f"{identity}#{prefix}" if prefix else identity,
+            broker="".join((identity, *apart)),
             queues=queues.consumed(cluster.spec),
             visibility_timeout=visibility_timeout(cluster),
         )

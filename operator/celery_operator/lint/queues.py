@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.api.queues import Queue
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import celery_settings
+from celery_operator.desired import queues as desired
 
 
 def consumed(spec: CeleryClusterSpec) -> frozenset[str]:
-    """Queues of all groups; for a group that names none, the default queue as far as the spec tells it."""
+    """Queues of all groups, as far as the spec tells them."""
     return frozenset(name for group in spec.workers for name in consumed_by(spec, group))
 
 
 def consumed_by(spec: CeleryClusterSpec, group: WorkerGroup) -> tuple[str, ...]:
-    """Queues of one group."""
-    return tuple(group.queues) if group.queues else (default_queue(spec) or celery_settings.DEFAULT_QUEUE,)
+    """Queues of one group: those it names, else all that are declared, else the default queue."""
+    if group.queues or spec.queues:
+        return tuple(group.queues or desired.names(spec))
+    return (default_queue(spec) or celery_settings.DEFAULT_QUEUE,)
 
 
 def all_named(spec: CeleryClusterSpec) -> bool:
@@ -47,6 +51,17 @@ def routed(spec: CeleryClusterSpec) -> Iterator[tuple[str, str]]:
         yield from _table(table)
 
 
+def route_of(spec: CeleryClusterSpec, task: str) -> str | None:
+    """The queue that task_routes of spec.config sends a task to: by its name, else by the first pattern that fits.
+
+    None where only the application's code can say.
+    """
+    routes = list(routed(spec))
+    named = (queue for queue, name in routes if name == task)
+    fits = (queue for queue, pattern in routes if fnmatchcase(task, pattern))
+    return next(named, None) or next(fits, None)
+
+
 def _table(table: Any) -> Iterator[tuple[str, str]]:
     """Celery takes {task: route} and [[task, route], ...]; a route is {queue: name} or a queue's name."""
     if isinstance(table, Mapping):
@@ -66,6 +81,16 @@ def _table(table: Any) -> Iterator[tuple[str, str]]:
 def declared(spec: CeleryClusterSpec) -> list[Queue]:
     """spec.queues."""
     return spec.queues or []
+
+
+def dead_letters_go_to(source: Queue, target: Queue) -> bool:
+    """Whether RabbitMQ sends dead letters of one declared queue to the other: by its name, or by its exchange."""
+    letter = source.dead_letter
+    if letter is None:
+        return False
+    if not letter.exchange:
+        return letter.routing_key == target.name
+    return letter.exchange == desired.exchange(target)[0]
 
 
 def has_quorum(spec: CeleryClusterSpec) -> bool:

@@ -49,7 +49,12 @@ def _make(schema: Schema) -> st.SearchStrategy[Any]:
         return _object(schema, {})
     if kind == "array":
         return _list(schema)
-    simple = {"boolean": st.booleans(), "integer": _integer(schema), "string": _text(schema)}
+    simple = {
+        "boolean": st.booleans(),
+        "integer": _integer(schema),
+        "number": st.floats(schema.get("minimum", -1000), schema.get("maximum", 1000)),
+        "string": _text(schema),
+    }
     return simple.get(str(kind), st.dictionaries(st.text("ab", max_size=2), _JSON, max_size=2))
 
 

@@ -26,6 +26,7 @@ QUORUM_QUEUE: Json = {
     "arguments": {"x-delivery-limit": 50},
 }
 HOOK: Json = {"hooks": {"beforeRollout": {"command": ["migrate"]}}}
+LIMITED: Json = {"shop.mail": {"rate_limit": "10/m"}}
 LENGTH: Json = {"minReplicas": 1, "maxReplicas": 3, "targetQueueLength": 10}
 REDIS = BrokerFacts(scheme="rediss")
 TWO_HOURS: Json = {**RABBIT, **LATE, "maxTaskDuration": "2h", "workers": [{"name": "web", "queues": ["a", "b"]}]}
@@ -48,8 +49,33 @@ def redis(database: int = 0, **options: Any) -> Json:
     return {"broker": {"url": f"redis://redis/{database}", "transportOptions": options}}
 
 
+def sentinel(master: str) -> Json:
+    """One of the masters that the same Sentinels know."""
+    return {"broker": {"parts": {"scheme": "sentinel", "host": "s"}, "transportOptions": {"master_name": master}}}
+
+
 def queue(consumed: str = "a", **fields: Any) -> Json:
     return {**RABBIT, **LATE, "queues": [{"name": "a", **fields}], **group(queues=[consumed])}
+
+
+def mail(replicas: int, web: int = 5, queue: str = "mail") -> Json:
+    """A group of its own for some tasks."""
+    return {
+        "workers": [
+            {"name": "web", "replicas": web, "queues": ["web"]},
+            {"name": "mail", "replicas": replicas, "queues": [queue]},
+        ]
+    }
+
+
+def declaring(name: str, **fields: Any) -> Json:
+    """A declared queue, and a group that names none."""
+    return {**RABBIT, "queues": [{"name": name, **fields}], **group()}
+
+
+def with_dead(name: str, letters: Json, *others: Json) -> Json:
+    """A consumed queue with dead letters, and other declared ones."""
+    return {**RABBIT, "queues": [{"name": name, "deadLetter": letters}, *others], **group(queues=[name])}
 
 
 def policy(**seconds: float) -> BrokerFacts:
@@ -289,6 +315,24 @@ ROWS = (
     ),
     Row(
         "prefetch-hides-tasks",
+        seen({**LATE, "maxTaskDuration": "60s", **group(prefetchMultiplier=16)}),
+        seen({**LATE, "maxTaskDuration": "2s", **group(prefetchMultiplier=16)}),
+        "no other worker can run them; remove prefetchMultiplier",
+    ),
+    Row(
+        "prefetch-hides-tasks",
+        seen({**RABBIT, "maxTaskDuration": "20m", **group(prefetchMultiplier=2)}),
+        seen({**RABBIT, "maxTaskDuration": "20m", **group(prefetchMultiplier=1)}),
+        "no other worker can run them; set prefetchMultiplier to 1",
+    ),
+    Row(
+        "prefetch-hides-tasks",
+        seen({**LATE, **group(prefetchMultiplier=3)}),
+        seen({**LATE, **group(prefetchMultiplier=3), **config(worker_disable_prefetch=True)}),
+        "takes 3 messages for each slot in advance",
+    ),
+    Row(
+        "prefetch-hides-tasks",
         seen({"maxTaskDuration": "60s", **group(prefetchMultiplier=0)}),
         seen({"maxTaskDuration": "59s", **group(prefetchMultiplier=0)}),
         "takes any number of messages in advance",
@@ -328,7 +372,38 @@ ROWS = (
         "visibility-timeout-too-short",
         seen(SECRET, fleet=web(visibility_timeouts=frozenset({3600.0, 60.0})), broker=REDIS),
         seen(SECRET, fleet=web(visibility_timeouts=frozenset({3600.0, 360.0})), broker=REDIS),
-        "worker group 'web': its application sets a visibility timeout of 60 s",
+        "worker group 'web': its workers have a visibility timeout of 60 s, shorter than",
+    ),
+    Row(
+        "visibility-timeout-too-short",
+        # Pods that ran before maxTaskDuration was raised, and no word of theirs in the application's code.
+        seen({"maxTaskDuration": "1h"}, fleet=web(visibility_timeouts=frozenset({7290.0, 3600.0}))),
+        seen({"maxTaskDuration": "1h"}, fleet=web(visibility_timeouts=frozenset({7290.0}))),
+        "if that is so after the rollout, the application sets it",
+    ),
+    Row(
+        "visibility-timeout-too-short",
+        seen({**SQS, **LATE, "maxTaskDuration": "15m"}),
+        seen({**SQS, **LATE, "maxTaskDuration": "14m"}),
+        "Amazon SQS delivers a task that still runs again after the visibility timeout of its queue (1800 s, unless",
+    ),
+    Row(
+        "visibility-timeout-too-short",
+        seen(
+            {
+                "broker": {**SQS["broker"], "transportOptions": {"visibility_timeout": 7289}},
+                **LATE,
+                "maxTaskDuration": "1h",
+            }
+        ),
+        seen(
+            {
+                "broker": {**SQS["broker"], "transportOptions": {"visibility_timeout": 7290}},
+                **LATE,
+                "maxTaskDuration": "1h",
+            }
+        ),
+        "of its queue (7289 s), which is shorter than the longest task and grace period (7290 s)",
     ),
     Row(
         "eta-beyond-visibility-timeout",
@@ -348,6 +423,31 @@ ROWS = (
         seen({**redis(), **group(queues=["a"])}, {**redis(), "maxTaskDuration": "2h", **group(queues=["b"])}),
         seen({**redis(), **group(queues=["a"])}, {**redis(1), "maxTaskDuration": "2h", **group(queues=["b"])}),
         "the shorter one, here, makes workers deliver tasks of team/other-0 again while they still run",
+    ),
+    Row(
+        "shared-queues",
+        # A group that names no queues consumes all that are declared, and then not Celery's default one.
+        seen(declaring("a"), declaring("a")),
+        seen(declaring("a"), declaring("b")),
+        "consumes queue 'a' on the same broker, too",
+    ),
+    Row(
+        "consumer-timeout",
+        seen({**declaring("a"), **LATE, "maxTaskDuration": "2h"}),
+        seen({**declaring("a", arguments={"x-consumer-timeout": 7_300_000}), **LATE, "maxTaskDuration": "2h"}),
+        "unacknowledged for 1800 s",
+    ),
+    Row(
+        "queue-without-consumer",
+        seen({**RABBIT, **group(queues=["a"]), **config(task_routes={"t": "b"})}, declaring("c")),
+        seen({**RABBIT, **group(queues=["a"]), **config(task_routes={"t": "b"})}, declaring("b")),
+        "task_routes sends t to queue 'b'",
+    ),
+    Row(
+        "shared-queues",
+        seen(sentinel("shop"), sentinel("shop")),
+        seen(sentinel("shop"), sentinel("crm")),
+        "consumes queue 'celery' on the same broker, too",
     ),
     Row(
         "shared-queues",
@@ -477,6 +577,12 @@ ROWS = (
     ),
     Row(
         "quorum-drops-messages",
+        seen(queue(type="quorum", arguments={"x-delivery-limit": 0})),
+        seen(queue(type="quorum", arguments={"x-delivery-limit": -1})),
+        "the delivery limit of 0 returns is dropped",
+    ),
+    Row(
+        "quorum-drops-messages",
         seen(queue(type="quorum", deadLetter={"exchange": "dead"})),
         seen({**queue(type="quorum", deadLetter={"exchange": "dead"}), "taskDelivery": "AtMostOnce"}),
         "set x-delivery-limit in arguments",
@@ -542,6 +648,20 @@ ROWS = (
         "spec.queues[a] is declared, and neither a worker group nor a route names it",
     ),
     Row(
+        "queue-never-named",
+        seen(with_dead("b", {"exchange": "", "routingKey": "dead"}, {"name": "dead"})),
+        seen(with_dead("b", {"exchange": "", "routingKey": "dead"})),
+        "spec.queues[dead] is declared for the dead letters of 'b', and no worker group consumes it",
+    ),
+    Row(
+        "queue-never-named",
+        seen(
+            with_dead("b", {"exchange": "letters"}, {"name": "dead", "exchange": "letters", "exchangeType": "fanout"})
+        ),
+        seen(with_dead("b", {"exchange": "letters"})),
+        "make it by a hook or by hand, and remove it here",
+    ),
+    Row(
         "beat-queue-without-consumer",
         seen(beat("b")),
         seen(beat("b", enabled=False)),
@@ -588,6 +708,24 @@ ROWS = (
         seen({**group(replicas=2), **config(task_annotations={"shop.mail": {"rate_limit": 5}})}),
         seen({**group(replicas=2), **config(task_annotations={"shop.mail": {"priority": 5}})}),
         "the rate limit 5 of shop.mail",
+    ),
+    Row(
+        "rate-limit-per-worker",
+        seen({**mail(2), **config(task_annotations=LIMITED, task_routes={"shop.*": "mail"})}),
+        seen({**mail(1), **config(task_annotations=LIMITED, task_routes={"shop.*": "mail"})}),
+        "with 2 pods it is 2 times that",
+    ),
+    Row(
+        "rate-limit-per-worker",
+        seen({**mail(4), **config(task_annotations=LIMITED)}),
+        seen({**mail(1), **config(task_annotations=LIMITED)}),
+        "with 4 pods it is 4 times that",
+    ),
+    Row(
+        "rate-limit-per-worker",
+        seen({**mail(1, web=1, queue="web"), **config(task_default_rate_limit="10/m")}),
+        seen({**mail(1, web=1), **config(task_default_rate_limit="10/m")}),
+        "with 2 pods it is 2 times that",
     ),
     Row(
         "stalls-on-redis",

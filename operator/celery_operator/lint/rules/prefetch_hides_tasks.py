@@ -25,11 +25,13 @@ def _messages(inputs: Inputs) -> Iterator[str]:
     for group in spec.workers:
         multiplier = group.prefetch_multiplier
         late = spec.task_delivery == "AtLeastOnce"
-        if multiplier is not None and multiplier != 1 and (late or _is_long(spec, group)):
+        hides = _is_long(spec, group) or (late and _may_be_long(spec, group))
+        if multiplier is not None and multiplier != 1 and hides:
             taken = "any number of messages" if multiplier == 0 else f"{multiplier} messages for each slot"
+            advice = "remove prefetchMultiplier" if late else "set prefetchMultiplier to 1"
             yield (
                 f"worker group {group.name!r}: with prefetchMultiplier {multiplier} a worker takes {taken} in advance; "
-                "until it has ended, no other worker can run them; remove prefetchMultiplier"
+                f"until it has ended, no other worker can run them; {advice}"
             )
         elif multiplier is None and not late and _takes_in_advance(inputs, group) and _is_long(spec, group):
             yield (
@@ -47,6 +49,12 @@ def _takes_in_advance(inputs: Inputs, group: WorkerGroup) -> bool:
     return any(version(each) < _DISABLES for each in found)
 
 
+def _may_be_long(spec: CeleryClusterSpec, group: WorkerGroup) -> bool:
+    """Whether nobody says how long tasks run. Short ones are taken in advance on purpose."""
+    disabled = celery_settings.value(spec, "worker_disable_prefetch")
+    return not disabled and launch_settings.longest_task(spec, group) is None
+
+
 def _is_long(spec: CeleryClusterSpec, group: WorkerGroup) -> bool:
     if celery_settings.value(spec, "worker_disable_prefetch"):
         return False
@@ -60,7 +68,8 @@ RULE = Rule(
     rests_on_facts=True,
     title="Workers take long tasks in advance",
     why="What a worker has taken in advance waits for that worker, although others are idle, and whoever counts the "
-    "queue does not see it. With tasks of a minute and more that is a long time. Without `prefetchMultiplier` the "
+    "queue does not see it. With tasks of a minute and more that is a long time; where `maxTaskDuration` or "
+    "`timeLimit` says less, nothing is said. Without `prefetchMultiplier` the "
     "operator lets workers take nothing in advance on Redis (Celery 5.6 and newer) and one message a slot with "
     "`AtLeastOnce`; with `AtMostOnce` on RabbitMQ it is Celery's own default, 4.",
     wrong="broker: {url: 'amqp://rabbitmq'}\nmaxTaskDuration: 20m\nworkers:\n- name: reports",

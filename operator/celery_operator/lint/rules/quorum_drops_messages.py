@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from celery_operator.desired import celery_settings
 from celery_operator.lint import broker, queues
@@ -27,7 +27,7 @@ def _messages(inputs: Inputs) -> Iterator[str]:
         )
     for queue in queues.declared(spec):
         limit = (queue.arguments or {}).get(_LIMIT)
-        if queue.type != "quorum" or (queue.dead_letter is not None and limit is not None):
+        if queue.type != "quorum" or (queue.dead_letter is not None and limit is not None) or _is_none(limit):
             continue
         if queue.dead_letter is None:
             after = f"of RabbitMQ 4 ({_SERVERS_OWN} returns)" if limit is None else f"of {limit} returns"
@@ -42,6 +42,11 @@ def _messages(inputs: Inputs) -> Iterator[str]:
                 f"that kills its worker for ever, and RabbitMQ 4 gives every task up after {_SERVERS_OWN} returns, "
                 f"rollouts included; set {_LIMIT} in arguments"
             )
+
+
+def _is_none(limit: Any) -> bool:
+    """Whether somebody switched the limit off, as a negative one does from RabbitMQ 4.0 on."""
+    return isinstance(limit, int | float) and limit < 0
 
 
 def _by_settings(inputs: Inputs) -> Iterator[tuple[str, str]]:
@@ -68,7 +73,8 @@ RULE = Rule(
     why="From 4.0 on RabbitMQ drops a message of a quorum queue that has come back 20 times. Each pod that is replaced "
     "gives back what it holds, so tasks with long ETAs get there without any fault of theirs. With a dead-letter "
     "exchange they are kept; with `x-delivery-limit` the number is yours, and a task that kills its worker each time "
-    "ends somewhere on every version.",
+    "ends somewhere on every version. Of a queue with `x-delivery-limit: -1`, by which RabbitMQ 4 drops nothing, the "
+    "rule says nothing.",
     wrong="broker: {url: 'amqp://rabbitmq'}\ntaskDelivery: AtLeastOnce\nqueues:\n- {name: default, type: quorum}\n"
     "workers:\n- {name: web, queues: [default]}",
     right="broker: {url: 'amqp://rabbitmq'}\ntaskDelivery: AtLeastOnce\nqueues:\n- name: default\n  type: quorum\n"
