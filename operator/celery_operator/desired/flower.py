@@ -26,7 +26,8 @@ _APPLICATION: Final = "celery_operator_runtime.flower_application"
 _USER: Final = 1000
 """The user of the default image; by its name alone, which it has, the kubelet cannot tell that it is not root."""
 _FS_GROUP: Final = 10001
-_VOLUME: Final = "data"
+_VOLUME: Final = "celery-operator-flower"
+"""A name that the CRD refuses users, whose volumes of the same name would take its place with loadApplication."""
 _GRACE_SECONDS: Final = 30
 _SAVE_MILLISECONDS: Final = 60_000
 _PROVIDERS: Final = {

@@ -46,6 +46,7 @@ _PORTS: Final = {
     "postgresql": (5432,),
     "postgres": (5432,),
     "mysql": (3306,),
+    "mariadb": (3306,),
     "mssql": (1433,),
     "oracle": (1521,),
     "mongodb": (27017,),
@@ -153,10 +154,12 @@ def _usual(scheme: str) -> tuple[int, ...]:
 
 
 def _who_opens_flower(spec: CeleryClusterSpec, settings: Flower) -> Rule:
-    """Everybody, where something outside of the namespace reaches it: Ingress, Gateway or (with auth) Prometheus."""
+    """Everybody, where something outside of the namespace reaches it: Ingress, Gateway or (where Flower asks who comes)
+    Prometheus."""
     service = settings.service.type if settings.service is not None else None
-    # Prometheus shares the port with the pages, and those may be opened by anybody where nobody has to log in.
-    scraped = spec.monitoring is not None and settings.auth is not None
+    # Prometheus shares the port with the pages, and those may be opened by anybody where Flower itself asks nobody.
+    asks = settings.auth is not None and not settings.auth.external
+    scraped = spec.monitoring is not None and asks
     outside = settings.ingress or settings.http_route or scraped or service in ("NodePort", "LoadBalancer")
     rule: Rule = {"ports": _tcp(flower.PORT_NAME)}
     return rule if outside else {"from": [{"podSelector": {}}], **rule}

@@ -37,6 +37,13 @@ _OWNED_POD_KEYS: Final = {
     "terminationGracePeriodSeconds": "belongs to the operator; use shutdown.gracePeriod of the worker group",
 }
 _OWNED_PROBES: Final = frozenset({"startupProbe", "livenessProbe", "readinessProbe"})
+_INSTEAD: Final = {
+    "worker": ("use spec.command or extraArgs", "use the probes of the worker group"),
+    "beat": ("use spec.command", "use the probes of spec.beat"),
+    "flower": ("use extraArgs of spec.flower", "Flower's own are asked for its page /healthcheck; remove it"),
+    "hook": ("use the command of spec.hooks.beforeRollout", "a Job is asked for nothing; remove it"),
+}
+"""By component: what to use in place of the command line's and the probes' own fields."""
 _IDENTITY: Final = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_UID": "metadata.uid"}
 """The pod's own fields that every container knows, by the names of their variables."""
 _NO_DIRECTIVE: Final = "$patch would remove what the operator needs here; name the fields to change"
@@ -261,16 +268,19 @@ def _refuse_owned(spec: dict[str, Any], container: CeleryContainer, where: str) 
     for patch in _objects(spec, "containers", f"{where}.spec"):
         if patch.get("name") == container.component:
             port = launch_settings.probe_port(container.probes)
-            _refuse_owned_of_container(patch, port, f"{where}.spec.containers[{container.component}]")
+            path = f"{where}.spec.containers[{container.component}]"
+            _refuse_owned_of_container(patch, port, path, *_INSTEAD[container.component])
 
 
-def _refuse_owned_of_container(container: dict[str, Any], port: int | None, path: str) -> None:
+def _refuse_owned_of_container(
+    container: dict[str, Any], port: int | None, path: str, command: str, probe: str
+) -> None:
     if PATCH_DIRECTIVE in container:
         raise MergeError(path, _NO_DIRECTIVE)
     for key in (_OWNED_CONTAINER_KEYS - {"name"}) & container.keys():
-        raise MergeError(f"{path}.{key}", "belongs to the operator; use spec.command or extraArgs")
+        raise MergeError(f"{path}.{key}", f"belongs to the operator; {command}")
     for key in _OWNED_PROBES & container.keys():
-        raise MergeError(f"{path}.{key}", "belongs to the operator; use the probes of the worker group or of beat")
+        raise MergeError(f"{path}.{key}", f"belongs to the operator; {probe}")
     for mount in (runtime_configmap.MOUNT_PATH, tls_files.MOUNT_PATH):
         _refuse_owned_entries(container, "volumeMounts", "mountPath", mount, path)
     _refuse_owned_entries(container, "ports", "containerPort", port, path)

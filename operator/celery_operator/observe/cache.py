@@ -161,7 +161,9 @@ def _strip_pod(manifest: Manifest) -> dict[str, Any]:
             {key: container[key] for key in ("name", "ports", "lifecycle") if key in container}
             for container in spec.get("containers", [])
         ],
-        **{key: spec[key] for key in ("nodeName", "terminationGracePeriodSeconds") if key in spec},
+        **{
+            key: spec[key] for key in ("nodeName", "serviceAccountName", "terminationGracePeriodSeconds") if key in spec
+        },
     }
     return {"spec": kept, "status": {key: status[key] for key in _POD_STATUS if key in status}}
 

@@ -27,6 +27,8 @@ FAILED: Final = "BeforeRolloutFailed"
 _WAITING_COMPONENTS: Final = ("worker", "beat")
 _AGAIN: Final = "change the spec, or delete the Job to run it once more"
 _NOTHING_NEW: Final = "nothing new is rolled out before it succeeds, and what runs goes on"
+_PODS: Final = ("active", "succeeded", "failed", "terminating")
+"""What a Job's status counts pods by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +111,32 @@ def _unfinished(snapshot: Snapshot, mine: ObjectRef, job: Manifest) -> Hook:
         message = f"spec.hooks.beforeRollout starts again when the Job {mine.name!r} is deleted; {_NOTHING_NEW}"
         return Hook(pending=Wait(reason=RUNNING, message=message))
     if not _is(job, "Failed"):
-        return Hook(pending=_running(mine))
+        return Hook(pending=_running(mine, job))
     if snapshot.cluster.metadata.generation > _generation(job):
         return Hook(pending=_running(mine), deletes=(Delete(ref=mine, uid=job["metadata"]["uid"]),))
-    why = _why(job)
-    message = f"spec.hooks.beforeRollout failed: Job {mine.name!r}: {why}; {_NOTHING_NEW}; see its log, then {_AGAIN}"
+    why, see = _why(job), "see its log"
+    if _has_no_pod(job):
+        see = f"it never had a pod, because of {_refused_by(mine)}"
+    message = f"spec.hooks.beforeRollout failed: Job {mine.name!r}: {why}; {_NOTHING_NEW}; {see}, then {_AGAIN}"
     return Hook(pending=Wait(reason=FAILED, message=message, failed=True))
 
 
-def _running(mine: ObjectRef) -> Wait:
-    return Wait(reason=RUNNING, message=f"spec.hooks.beforeRollout runs as Job {mine.name!r}; {_NOTHING_NEW}")
+def _running(mine: ObjectRef, job: Manifest | None = None) -> Wait:
+    message = f"spec.hooks.beforeRollout runs as Job {mine.name!r}; {_NOTHING_NEW}"
+    if job is not None and _has_no_pod(job):
+        message += f"; it has no pod yet (if that lasts: {_refused_by(mine)})"
+    return Wait(reason=RUNNING, message=message)
+
+
+def _refused_by(mine: ObjectRef) -> str:
+    """Why the API server may let no pod be made: only an Event says it, for a Job has no condition for that."""
+    return f"a quota, or a namespace that asks for podSecurity: Restricted; see kubectl describe job {mine.name}"
+
+
+def _has_no_pod(job: Manifest) -> bool:
+    """Whether the Job's controller has begun, and never got a pod."""
+    status = job.get("status") or {}
+    return "startTime" in status and not any(status.get(count) for count in _PODS)
 
 
 def _hash(snapshot: Snapshot) -> str | None:

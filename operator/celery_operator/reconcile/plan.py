@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from celery_operator.desired import children, connections, following, hook_job, names
+from celery_operator.desired import children, connections, following, hook_job, managed_redis, names
 from celery_operator.desired.beat_statefulset import COMPONENT
 from celery_operator.desired.metadata import (
+    COMPONENT_LABEL,
     REFERENCES_HASH_ANNOTATION,
     RETAINED_ANNOTATION,
 )
 from celery_operator.desired.pod import Surroundings
-from celery_operator.desired.runtime_configmap import live_volume
 from celery_operator.desired.strategic_merge import MergeError
 from celery_operator.kube.objects import (
     CONFIG_MAP,
@@ -32,7 +32,9 @@ from celery_operator.kube.objects import (
 from celery_operator.observe.snapshot import Snapshot
 from celery_operator.reconcile import (
     changes,
+    claims,
     hooks,
+    in_use,
     problems,
     queue_agreement,
     repair,
@@ -141,7 +143,7 @@ def _changes_wait(snapshot: Snapshot) -> bool:
     except MergeError:
         return True
     namespace = snapshot.cluster.metadata.namespace
-    used = (ObjectRef(kind=CONFIG_MAP, namespace=namespace, name=name) for name in _config_maps_in_use(snapshot))
+    used = (ObjectRef(kind=CONFIG_MAP, namespace=namespace, name=name) for name in in_use.runtimes(snapshot))
     if any(ref not in snapshot.live for ref in used):
         return True  # the next pod could not start
     current = names.runtime(snapshot.cluster.metadata.name, snapshot.runtime.content_hash)
@@ -204,6 +206,7 @@ def _desired(snapshot: Snapshot) -> list[Manifest]:
 def _build(snapshot: Snapshot, surroundings: Surroundings) -> list[Manifest]:
     """The children; a Deployment that scales by its load or by somebody else's hand keeps its number of pods."""
     manifests = _served(snapshot, surroundings)
+    claims.settle(snapshot, manifests)
     replicas.settle(snapshot, manifests)
     hooks.note(snapshot, manifests)
     suspension.settle(snapshot, manifests, wait=hooks.decide(snapshot).pending is not None)
@@ -365,10 +368,11 @@ def _references_hash(manifest: Manifest) -> str | None:
 def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] = ()) -> Iterator[Delete]:
     """Owned children that nobody wants any more, but none of the kinds in `keep`, and no Job: see `hooks`.
 
-    Runtimes that a pod still uses and retained claims stay.
+    What a pod still uses and retained claims stay.
     """
-    in_use = _config_maps_in_use(snapshot)
+    runtimes, accounts = in_use.runtimes(snapshot), in_use.service_accounts(snapshot)
     wants_redis = connections.wants_managed_redis(snapshot.cluster.spec)
+    needs_redis = in_use.managed_redis(snapshot)
     # Secrets first: what else is left of the managed Redis is how the next pass would find them.
     for ref, live in sorted(snapshot.live.items(), key=lambda item: item[0].kind != SECRET):
         metadata = live["metadata"]
@@ -380,15 +384,8 @@ def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] 
             continue
         if RETAINED_ANNOTATION in (metadata.get("annotations") or {}):
             continue
-        if ref.kind == CONFIG_MAP and ref.name in in_use:
+        if (ref.kind == CONFIG_MAP and ref.name in runtimes) or (ref.kind == SERVICE_ACCOUNT and ref.name in accounts):
+            continue
+        if needs_redis and metadata.get("labels", {}).get(COMPONENT_LABEL) == managed_redis.COMPONENT:
             continue
         yield Delete(ref=ref, uid=metadata["uid"])
-
-
-def _config_maps_in_use(snapshot: Snapshot) -> set[str]:
-    """Runtimes that a live template or a live pod mounts; desired ones are wanted anyway."""
-    templates = [
-        live["spec"]["template"] for ref, live in snapshot.live.items() if ref.kind in (DEPLOYMENT, JOB, STATEFUL_SET)
-    ]
-    volumes = [live_volume(template) for template in (*templates, *snapshot.pods)]
-    return {volume["configMap"]["name"] for volume in volumes if volume is not None}

@@ -13,6 +13,7 @@ from tests.unit.desired.fields_of_children import oauth, secret
 
 Json = dict[str, Any]
 OWN = "app.kubernetes.io/component"
+VOLUME = "celery-operator-flower"
 
 
 def built(spec: Json, kind: str = "Deployment") -> Json:
@@ -168,12 +169,24 @@ def test_a_field_wins_over_a_variable_of_the_user() -> None:
     assert environment(spec)["FLOWER_BASIC_AUTH"] == {"secretKeyRef": {"name": "s", "key": "k"}}
 
 
+def test_no_volume_of_the_application_takes_the_place_of_flowers_own() -> None:
+    """Else Flower would write its file into it, and every user's is a name that the CRD takes."""
+    theirs = {"name": "data", "persistentVolumeClaim": {"claimName": "uploads"}}
+    flower = {"loadApplication": True, "persistence": {"size": "2Gi"}}
+    pod = built({"volumes": [theirs], "flower": flower})["spec"]["template"]["spec"]
+    mount = next(each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == "/var/lib/flower")
+    volume = next(each for each in pod["volumes"] if each["name"] == mount["name"])
+    assert volume["persistentVolumeClaim"] == {"claimName": "shop-flower"}
+    assert theirs in pod["volumes"]
+    assert mount["name"].startswith("celery-operator"), "users' volumes may not be called so (api/extras.py)"
+
+
 def test_flower_keeps_what_it_knows_on_a_volume_that_only_one_pod_has() -> None:
     found = built({"flower": {"persistence": {"size": "2Gi"}}})
     pod = found["spec"]["template"]["spec"]
     assert found["spec"]["strategy"] == {"type": "Recreate"}
-    assert pod["volumes"][-1] == {"name": "data", "persistentVolumeClaim": {"claimName": "shop-flower"}}
-    assert pod["containers"][0]["volumeMounts"][-1] == {"name": "data", "mountPath": "/var/lib/flower"}
+    assert pod["volumes"][-1] == {"name": VOLUME, "persistentVolumeClaim": {"claimName": "shop-flower"}}
+    assert pod["containers"][0]["volumeMounts"][-1] == {"name": VOLUME, "mountPath": "/var/lib/flower"}
     assert pod["containers"][0]["args"][3:] == [
         "--persistent=True",
         "--db=/var/lib/flower/flower",

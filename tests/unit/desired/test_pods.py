@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_operator.desired import beat_statefulset, children, worker_deployment
+from celery_operator.api.hooks import BeforeRollout
+from celery_operator.desired import beat_statefulset, children, hook_job, worker_deployment
 from celery_operator.desired.digest import digest
 from celery_operator.desired.strategic_merge import MergeError
 from tests.unit.desired.clusters import BIG, QUICKSTART, SURROUNDINGS, WITH_REDIS, cluster
@@ -284,6 +285,33 @@ def test_what_the_operator_needs_cannot_be_taken_away(fields: Json, where: str) 
     with pytest.raises(MergeError) as caught:
         worker_template({"workers": [{"name": "web", **fields}]})
     assert caught.value.path == f"spec.workers[web].podTemplate{where}"
+
+
+def of_component(name: str, **fields: Any) -> Json:
+    return pod(containers=[{"name": name, **fields}])
+
+
+@pytest.mark.parametrize(
+    ("spec", "advice"),
+    [
+        (container(livenessProbe={}), "use the probes of the worker group"),
+        (container(args=[]), "use spec.command or extraArgs"),
+        ({"beat": of_component("beat", startupProbe={})}, "use the probes of spec.beat"),
+        ({"beat": of_component("beat", args=[])}, "use spec.command"),
+        ({"flower": of_component("flower", readinessProbe={})}, "Flower's own are asked for its page /healthcheck"),
+        ({"flower": of_component("flower", args=[])}, "use extraArgs of spec.flower"),
+    ],
+)
+def test_what_is_refused_names_what_its_component_has_instead(spec: Json, advice: str) -> None:
+    shop = cluster(spec)
+    with pytest.raises(MergeError, match=advice):
+        children.build(shop, SURROUNDINGS)
+
+
+def test_what_is_refused_of_a_hook_names_its_command() -> None:
+    hook = BeforeRollout(command=["true"])
+    with pytest.raises(MergeError, match=r"use the command of spec\.hooks\.beforeRollout"):
+        hook_job.build(cluster(of_component("hook", command=["sh"])), hook, SURROUNDINGS)
 
 
 def test_a_problem_of_beats_template_names_beat() -> None:

@@ -223,6 +223,7 @@ def test_a_pod_keeps_what_status_and_pruning_read() -> None:
         "metadata": {"name": "p", "namespace": "team", "labels": {"a": "b"}, "managedFields": []},
         "spec": {
             "nodeName": "n",
+            "serviceAccountName": "s",
             "containers": [{"name": "worker", "ports": [{"name": "a"}], "env": [{"name": "A", "value": "a secret"}]}],
             "terminationGracePeriodSeconds": 300,
             "volumes": [
@@ -242,6 +243,7 @@ def test_a_pod_keeps_what_status_and_pruning_read() -> None:
     assert ObjectRef.of(stripped).kind == POD
     assert stripped["spec"] == {
         "nodeName": "n",
+        "serviceAccountName": "s",
         "containers": [{"name": "worker", "ports": [{"name": "a"}]}],
         "terminationGracePeriodSeconds": 300,
         "volumes": [{"name": "c", "configMap": {"name": "x"}}],

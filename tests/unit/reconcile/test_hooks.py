@@ -99,6 +99,44 @@ def test_a_hook_that_fails_is_told_and_nothing_new_is_rolled_out() -> None:
     assert image(world, WEB) == image(world, BEAT) == "example.com/shop:1"
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({}, False),
+        ({"startTime": "2026-01-01T00:00:00Z", "ready": 0}, True),
+        ({"startTime": "2026-01-01T00:00:00Z", "active": 1}, False),
+        ({"startTime": "2026-01-01T00:00:00Z", "failed": 1}, False),
+    ],
+    ids=["not seen yet", "refused", "runs", "between two tries"],
+)
+def test_a_hook_that_gets_no_pod_names_what_refuses_it(status: Json, told: bool) -> None:
+    """A namespace that enforces `restricted` refuses the pod and takes the Job, which says nothing of that."""
+    world = World()
+    go(world, at(OLD))
+    (job,) = jobs(world)
+    world.objects[job]["status"] = status
+    hook = world.plan(at(OLD)).hook
+    assert hook is not None
+    assert hook.reason == "BeforeRolloutRunning"
+    advice = f"a namespace that asks for podSecurity: Restricted; see kubectl describe job {job.name}"
+    assert ("it has no pod yet" in hook.message and advice in hook.message) is told
+
+
+def test_a_hook_that_never_had_a_pod_has_no_log_to_see() -> None:
+    world = World()
+    go(world, at(OLD))
+    late = end(world, "Failed", reason="DeadlineExceeded", message="Job was active longer than specified deadline")
+    world.objects[late]["status"]["startTime"] = "2026-01-01T00:00:00Z"
+    hook = go(world, at(OLD)).hook
+    assert hook is not None
+    assert hook.failed
+    assert (
+        "it never had a pod, because of a quota, or a namespace that asks for podSecurity: Restricted" in hook.message
+    )
+    assert "see its log" not in hook.message
+    assert "delete the Job to run it once more" in hook.message
+
+
 def test_an_edit_of_the_spec_tries_again() -> None:
     world = running(OLD)
     go(world, at(NEW, 4))

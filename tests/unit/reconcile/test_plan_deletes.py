@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
+import pytest
+
 from celery_operator.kube.objects import (
     DEPLOYMENT,
+    PERSISTENT_VOLUME_CLAIM,
     SERVICE,
+    SERVICE_ACCOUNT,
     STATEFUL_SET,
+    ObjectRef,
 )
 from celery_operator.reconcile.steps import Delete
 from tests.unit.desired.clusters import cluster
@@ -13,9 +21,32 @@ from tests.unit.reconcile.settled import (
     BEAT,
     BEAT_CLAIM,
     REDIS_SECRET,
+    WEB,
     settled,
 )
-from tests.unit.reconcile.world import ref
+from tests.unit.reconcile.world import World, ref
+
+Json = dict[str, Any]
+MANAGED: Json = {"broker": {"redis": {"storage": {}}}}
+REDIS = {
+    REDIS_SECRET,
+    ref(PERSISTENT_VOLUME_CLAIM, "shop-redis"),
+    ref(SERVICE, "shop-redis"),
+    ref(STATEFUL_SET, "shop-redis"),
+}
+
+
+def old_pod(world: World, child: ObjectRef, phase: str = "Running") -> Json:
+    """A pod of the template that a child has now."""
+    template = copy.deepcopy(world.objects[child]["spec"]["template"])
+    metadata = {**template["metadata"], "name": "old", "namespace": "default"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": template["spec"],
+        "status": {"phase": phase},
+    }
 
 
 def test_a_removed_group_is_deleted_by_its_uid() -> None:
@@ -65,3 +96,30 @@ def test_a_managed_redis_that_is_no_longer_wanted_goes_and_its_secret_first() ->
     deleted = [deletion.ref for deletion in world.plan(cluster()).deletes]
     assert deleted[0] == REDIS_SECRET
     assert set(deleted) == {REDIS_SECRET, ref(SERVICE, "shop-redis"), ref(STATEFUL_SET, "shop-redis")}
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed"])
+def test_a_managed_redis_goes_after_the_last_pod_that_works_with_it(phase: str) -> None:
+    """A worker that finishes its tasks acknowledges them there, and stores their results."""
+    world, _ = settled(MANAGED)
+    works, ended = old_pod(world, WEB), old_pod(world, WEB, phase)
+    world.pods = [works]
+    moved = cluster({"broker": {"url": "redis://elsewhere/0"}})
+    world.settle(moved)
+    assert world.objects.keys() >= REDIS
+    world.pods = [ended, old_pod(world, ref(STATEFUL_SET, "shop-redis"))]
+    world.settle(moved)
+    assert REDIS.isdisjoint(world.objects)
+
+
+def test_a_service_account_goes_after_the_last_pod_that_runs_as_it() -> None:
+    """While a rollout fails, an old pod that a node drain takes could not come back otherwise."""
+    world, _ = settled()
+    account = ref(SERVICE_ACCOUNT, "shop-celery")
+    world.pods = [old_pod(world, WEB)]
+    own = cluster({"serviceAccountName": "own"})
+    world.settle(own)
+    assert account in world.objects
+    world.pods = [old_pod(world, WEB)]
+    world.settle(own)
+    assert account not in world.objects, "the pods of the new template run as another one"

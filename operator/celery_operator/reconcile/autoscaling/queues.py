@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import queues
+from celery_operator.desired import celery_settings, queues
 from celery_operator.kube.objects import Manifest
 from celery_operator.reconcile.autoscaling import policy
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
 from celery_operator.reconcile.autoscaling.view import GroupView
-
-_DEFAULT_QUEUE: Final = "celery"
-"""Celery's own `task_default_queue`."""
-_SETTINGS: Final = ("task_default_queue", "CELERY_DEFAULT_QUEUE", "CELERY_TASK_DEFAULT_QUEUE")
-"""The names under which `config` may give another one."""
 
 
 def of(cluster: CeleryCluster, group: WorkerGroup) -> tuple[str, ...]:
     """The queues that the group consumes: those it names, else all that are declared, else Celery's default one."""
     if group.queues or cluster.spec.queues:
         return tuple(group.queues or queues.names(cluster.spec))
-    config = cluster.spec.config or {}
-    return (next((str(config[name]) for name in _SETTINGS if name in config), _DEFAULT_QUEUE),)
+    return (str(celery_settings.value(cluster.spec, "task_default_queue") or celery_settings.DEFAULT_QUEUE),)
 
 
 def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) -> int | None:
