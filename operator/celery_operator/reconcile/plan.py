@@ -372,7 +372,7 @@ def _deletes(snapshot: Snapshot, wanted: set[ObjectRef], keep: tuple[Kind, ...] 
     """
     runtimes, accounts = in_use.runtimes(snapshot), in_use.service_accounts(snapshot)
     wants_redis = connections.wants_managed_redis(snapshot.cluster.spec)
-    needs_redis = in_use.managed_redis(snapshot)
+    needs_redis = not wants_redis and in_use.managed_redis(snapshot)
     # Secrets first: what else is left of the managed Redis is how the next pass would find them.
     for ref, live in sorted(snapshot.live.items(), key=lambda item: item[0].kind != SECRET):
         metadata = live["metadata"]

@@ -80,7 +80,9 @@ def _told_apart(succeeded: Callable[[Any], Any], failed: Callable[[Any], Any]) -
         if not isinstance(result, ExceptionInfo):
             return succeeded(result)
         told: Any = copy.copy(result)
-        told.exception = RuntimeError("the task ended with %s" % result.exception)
+        # billiard keeps the traceback around the error, and both as its text: that stands in `traceback` already.
+        error = getattr(result.exception, "exc", result.exception)
+        told.exception = RuntimeError("the task ended with %s" % error)
         return failed(told)
 
     return callback

@@ -37,7 +37,8 @@ class RedisClaims:
         if self._allowed:
             self._ask("PING")
             return
-        key = "celery-operator:beat:%s" % self._scope
+        # Below the scope, as all ticks are, and no tick's name: that would have a slot too.
+        key = "celery-operator:beat:%s:rights" % self._scope
         self._ask("SET", key, "", "EX", MINIMUM_LIFE)
         self._ask("GET", self._prefix() + key)
         self._allowed = True

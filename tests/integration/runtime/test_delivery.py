@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.in_celery import run
 from tests.integration.runtime.pods import send, wait_for_entries
 from tests.integration.runtime.test_pools import children_of
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
@@ -284,3 +285,25 @@ def test_a_task_without_memory_or_with_an_exit_fails_alone(
         wait_until(lambda: not client.exists("unacked"), timeout=30.0, what="all are acknowledged")
     wait_until(lambda: pod.status()["active"] == 0, timeout=30.0, what="every slot is free")
     assert (ledger.llen("tried"), ledger.llen("again")) == (3, 2)
+
+
+EXITS = """
+import sys
+from celery.concurrency.base import BasePool, apply_target
+from celery_operator_runtime import lone_failures
+lone_failures.install("threads")
+
+class Pool(BasePool):
+    def on_apply(self, target, args, kwargs, callback=None, accept_callback=None, **_):
+        apply_target(target, args, kwargs, callback, accept_callback)
+
+told = []
+Pool(1).apply_async(lambda: sys.exit(3), callback=told.append, error_callback=told.append)
+result = [[type(one.exception).__name__, str(one.exception)] for one in told]
+"""
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", NEWEST])
+def test_a_task_that_exits_is_told_in_a_line(celery: str, tmp_path: Path) -> None:
+    """What is stored as its result, and goes into events; the traceback stands beside it."""
+    assert run(EXITS, tmp_path, celery=celery) == [["RuntimeError", "the task ended with SystemExit(3)"]]

@@ -9,6 +9,7 @@ import pytest
 
 from celery_operator.kube.objects import (
     DEPLOYMENT,
+    NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -110,6 +111,18 @@ def test_a_managed_redis_goes_after_the_last_pod_that_works_with_it(phase: str) 
     world.pods = [ended, old_pod(world, ref(STATEFUL_SET, "shop-redis"))]
     world.settle(moved)
     assert REDIS.isdisjoint(world.objects)
+
+
+@pytest.mark.parametrize("without", [{"broker": {"redis": {}}}, MANAGED])
+def test_what_a_managed_redis_itself_no_longer_has_waits_for_no_pod(without: Json) -> None:
+    """Its pods always work with it: a policy that nobody wants any more would go on shutting others out."""
+    world, _ = settled({**MANAGED, "networkPolicy": {}})
+    world.pods = [old_pod(world, WEB)]
+    policy, claim = ref(NETWORK_POLICY, "shop-redis"), ref(PERSISTENT_VOLUME_CLAIM, "shop-redis")
+    assert world.objects.keys() >= {policy, claim}
+    world.settle(cluster(without))
+    assert policy not in world.objects
+    assert (claim in world.objects) == (without is MANAGED)
 
 
 def test_a_service_account_goes_after_the_last_pod_that_runs_as_it() -> None:

@@ -190,10 +190,10 @@ def _places(length: int, most: int, turn: int) -> tuple[list[_Range], list[_Rang
     # Some of the same length at equal distances: a long row of due messages is never missed, a short one not for long.
     stripes = max(1, third // _STRIPE)
     size = third // stripes
-    distance = (length - third - tail) // stripes
+    distance = -(-(length - third - tail) // stripes)
     start = third + turn * size % distance
     end = length - tail - 1
-    between = [(first, min(first + size - 1, end)) for first in range(start, start + stripes * distance, distance)]
+    between = [(first, min(first + size - 1, end)) for first in range(start, end + 1, distance)]
     return [(0, third - 1), (-tail, -1)], between
 
 

@@ -78,7 +78,7 @@ def address(pod: Manifest) -> PodAddress | None:
 def worker(pod: Manifest, group: str, slots: int, idle_since: float | None, around: Surroundings) -> Worker:
     """One pod. One that is not Ready and was not heard of is starting, and runs nothing; who is silent is full."""
     metadata = pod["metadata"]
-    heartbeat = None if group in around.busy_unheard else around.heartbeats.get(f"{group}@{metadata['name']}")
+    heartbeat = _heartbeat(pod, group, around)
     report = around.report(metadata["uid"])
     ready = is_ready(pod)
     starting = not ready and not has_started(pod, group, around)
@@ -125,7 +125,7 @@ def is_ready(pod: Manifest) -> bool:
 
 def processed(pod: Manifest, group: str, around: Surroundings) -> int | None:
     """Tasks that the pod's worker has begun since its start."""
-    heartbeat = around.heartbeats.get(f"{group}@{pod['metadata']['name']}")
+    heartbeat = _heartbeat(pod, group, around)
     if heartbeat is not None and heartbeat.processed is not None:
         return heartbeat.processed
     report = around.report(pod["metadata"]["uid"])
@@ -168,6 +168,11 @@ def _revisions(pods: Iterable[Manifest]) -> Iterator[str]:
         revision = (pod["metadata"].get("labels") or {}).get(_REVISION_LABEL)
         if revision is not None:
             yield str(revision)
+
+
+def _heartbeat(pod: Manifest, group: str, around: Surroundings) -> Heartbeat | None:
+    """The last one that says what the pod's worker does."""
+    return None if group in around.busy_unheard else around.heartbeats.get(f"{group}@{pod['metadata']['name']}")
 
 
 def _active(heartbeat: Heartbeat | None, report: WorkerReport | None, now: float) -> int | None:

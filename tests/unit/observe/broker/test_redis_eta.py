@@ -68,6 +68,15 @@ async def test_the_one_reminder_of_this_hour_among_those_for_next_year_is_never_
     assert await server.first(10) == 600.0  # it has come, and nobody has taken it
 
 
+@pytest.mark.parametrize(("length", "place"), [(201, 130), (333, 259), (1_995, 1_926), (2_000, 0)])
+async def test_no_place_of_a_list_is_never_looked_at(length: int, place: int) -> None:
+    """One in four lengths left the last few before the tail out: at zero nobody would ever have woken for them."""
+    etas = [NEXT_YEAR + number for number in range(length)]
+    etas[place] = 600.0
+    server = Redis(*etas)
+    assert await server.first(60) == 600.0
+
+
 async def test_what_was_known_of_a_list_ends_when_somebody_takes_from_it() -> None:
     etas = [NEXT_YEAR + number for number in range(2_000)]
     etas[1_000] = 600.0

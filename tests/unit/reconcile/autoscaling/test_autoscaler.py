@@ -241,7 +241,7 @@ async def test_a_solo_worker_that_never_rests_is_busy_and_its_tasks_take_their_t
         beat = Heartbeat(nodename="web@web-1", at=rig.now, active=0, processed=task)
         rig.hub.beats["web@web-1"] = beat
         for at in (1.0, 1.0, 1.0):
-            rig.reports.said["uid-web-1"] = replace(rig.reports.said["uid-web-1"], at=rig.now, active=1)
+            rig.reports.said["uid-web-1"] = replace(rig.reports.said["uid-web-1"], at=rig.now, active=1, processed=task)
             rig.look(at, web=400, other=0)
     view = rig.scaler.views(rig.key)["web"]
     assert view.load is not None
@@ -249,6 +249,22 @@ async def test_a_solo_worker_that_never_rests_is_busy_and_its_tasks_take_their_t
     assert view.service_seconds == pytest.approx(3.0, rel=0.1)
     assert rig.scaler.targets(rig.key)["web"].replicas == 9
     assert rig.reports.often == {"uid-web-1", "uid-other-2"}, "nor is the latter heard at all"
+
+
+async def test_a_solo_worker_that_rests_in_between_has_not_done_each_task_twice(rig: Rig) -> None:
+    """What its heartbeats tell of a task comes when that has ended, and its end is told by the next answer."""
+    rig.watch({"name": "web", "queues": ["web"], "pool": "solo", **LATENCY})
+    rig.deployment("web", 1)
+    rig.pod("web", "web-1")
+    for second in range(1_800):  # a task of 20 s every 30 s; asked every 5 s, from 3 s after its begin on
+        task, into = divmod(second, 30)
+        if into >= 20:
+            rig.hub.beats["web@web-1"] = Heartbeat(nodename="web@web-1", at=rig.now, active=0, processed=task + 1)
+        if into % 5 == 3:
+            said, busy = rig.reports.said["uid-web-1"], int(into < 20)
+            rig.reports.said["uid-web-1"] = replace(said, at=rig.now, active=busy, processed=task + 1)
+        rig.look(1.0, web=0)
+    assert rig.scaler.views(rig.key)["web"].service_seconds == pytest.approx(20.0, rel=0.1)
 
 
 async def test_the_expected_duration_counts_whenever_it_is_given(rig: Rig) -> None:

@@ -47,3 +47,24 @@ def test_a_report_between_two_heartbeats_counts_until_the_next_ones_are_missing(
     )
     pod = {"metadata": {"name": "one", "uid": "uid-one"}, "spec": {"containers": []}}
     assert observation.worker(pod, "mail", 4, None, around).active == active
+
+
+def test_what_a_solo_worker_has_begun_is_told_by_who_tells_what_runs() -> None:
+    """Its heartbeat says it only once the task has ended: one task would pass for two, and for half as long."""
+    report = WorkerReport(
+        at=5.0, boot_id="boot", slots=1, active=1, reserved=0, held=0, eta=0, processed=7,
+        started=True, shutting_down=False, draining=False, drained=False,
+    )  # fmt: skip
+    around = Surroundings(
+        now=6.0,
+        wall=datetime(2026, 1, 1, tzinfo=UTC),
+        reading=None,
+        heartbeats={"mail@one": Heartbeat(nodename="mail@one", at=0.0, active=0, processed=6)},
+        report=lambda _: report,
+        held=frozenset(),
+        refuses=lambda _: None,
+        busy_unheard=frozenset({"mail"}),
+    )
+    pod = {"metadata": {"name": "one", "uid": "uid-one"}, "spec": {"containers": []}}
+    assert observation.worker(pod, "mail", 1, None, around).active == 1
+    assert observation.processed(pod, "mail", around) == 7
