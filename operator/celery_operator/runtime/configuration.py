@@ -252,5 +252,5 @@ def _names_secret(name: str) -> bool:
 
 
 def _secret(name: str) -> bool:
-    lower = name.lower()
-    return any(word in lower for word in ("password", "secret", "token", "key", "credential", "ssl", "kwargs"))
+    """Whether a key within a setting may hold something secret: more of these do than of the settings themselves."""
+    return _names_secret(name) or any(word in name.lower() for word in ("key", "ssl", "kwargs"))
