@@ -8,7 +8,8 @@ from typing import Any, Final
 from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.api.connection import AMQP_SCHEMES
 from celery_operator.api.queues import Queue
-from celery_operator.desired import connections
+from celery_operator.api.workers import WorkerGroup
+from celery_operator.desired import celery_settings, connections
 
 QUORUM: Final = "quorum"
 TYPE: Final = "x-queue-type"
@@ -67,6 +68,16 @@ def comparable(spec: CeleryClusterSpec) -> bool:
 def names(spec: CeleryClusterSpec) -> tuple[str, ...]:
     """The names of the declared queues, in the order of the spec."""
     return tuple(queue.name for queue in spec.queues or [])
+
+
+def consumed_by(spec: CeleryClusterSpec, group: WorkerGroup) -> tuple[str, ...]:
+    """The queues that a group consumes: those it names, else all that are declared, else Celery's default one.
+
+    For the last, only the application's code can say what spec.config does not.
+    """
+    if group.queues or spec.queues:
+        return tuple(group.queues or names(spec))
+    return (str(celery_settings.value(spec, "task_default_queue") or celery_settings.DEFAULT_QUEUE),)
 
 
 def exchange(queue: Queue) -> tuple[str, str]:

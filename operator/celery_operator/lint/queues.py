@@ -8,21 +8,13 @@ from typing import Any
 
 from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.api.queues import Queue
-from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import celery_settings
 from celery_operator.desired import queues as desired
 
 
 def consumed(spec: CeleryClusterSpec) -> frozenset[str]:
     """Queues of all groups, as far as the spec tells them."""
-    return frozenset(name for group in spec.workers for name in consumed_by(spec, group))
-
-
-def consumed_by(spec: CeleryClusterSpec, group: WorkerGroup) -> tuple[str, ...]:
-    """Queues of one group: those it names, else all that are declared, else the default queue."""
-    if group.queues or spec.queues:
-        return tuple(group.queues or desired.names(spec))
-    return (default_queue(spec) or celery_settings.DEFAULT_QUEUE,)
+    return frozenset(name for group in spec.workers for name in desired.consumed_by(spec, group))
 
 
 def all_named(spec: CeleryClusterSpec) -> bool:

@@ -39,13 +39,12 @@ class WorkerReports:
         key: ClusterKey,
         pods: Mapping[str, PodAddress],
         *,
-        silent: bool = False,
         often: Container[str] = frozenset(),
     ) -> None:
         """Ask these pods (by UID) from now on: a new one at once. Others of ``key`` are dropped, with their holds.
 
-        ``silent``: nobody hears their heartbeats, so that they are asked every SILENT_PERIOD. ``often``: so are these,
-        whose heartbeats do not tell what they run.
+        ``often``: those whose heartbeats nobody hears, or do not tell what they run, so that they are asked every
+        SILENT_PERIOD.
         """
         for uid in self._watched.get(key, frozenset()) - pods.keys():
             self._clusters.pop(uid, None)
@@ -54,7 +53,7 @@ class WorkerReports:
         self._clusters.update(dict.fromkeys(pods, key))
         for address in pods.values():
             follower = self._follower(address)
-            follower.watched, follower.silent = True, silent or address.uid in often
+            follower.watched, follower.silent = True, address.uid in often
 
     def forget(self, key: ClusterKey) -> None:
         """Drop all pods of a CeleryCluster that is gone."""

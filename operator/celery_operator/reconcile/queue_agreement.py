@@ -19,7 +19,6 @@ from celery_operator.kube.objects import CONFIG_MAP, Manifest, ObjectRef
 from celery_operator.observe.broker.queue_comparison import Comparison, identity_of
 from celery_operator.observe.snapshot import Snapshot
 from celery_operator.reconcile import hooks
-from celery_operator.reconcile.autoscaling.queues import of as consumed
 from celery_operator.reconcile.hooks import Wait
 from celery_operator.reconcile.rollout import template_hash
 
@@ -109,7 +108,9 @@ def _used(cluster: CeleryCluster, group: str | None) -> set[str]:
     if group is None:
         beat = cluster.spec.beat
         return {entry.queue for entry in (beat.schedule if beat is not None else None) or [] if entry.queue is not None}
-    return {name for each in cluster.spec.workers if each.name == group for name in consumed(cluster, each)}
+    return {
+        name for each in cluster.spec.workers if each.name == group for name in queues.consumed_by(cluster.spec, each)
+    }
 
 
 def _client(snapshot: Snapshot) -> frozenset[ObjectRef]:

@@ -5,11 +5,13 @@ A drained pod takes no new task, and only one that has become idle may be remove
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from typing import Final
 
 from celery_operator.scaling import demand, margin
-from celery_operator.scaling.model import Decision, Demand, History, Load, Policy, Reason, Wants, Worker
+from celery_operator.scaling.model import Decision, Demand, History, Load, Policy, Reason, Worker
+from celery_operator.scaling.window import extended
 
 LEAST_SIGHT: Final = 6.0
 """Seconds a history must be long before anything is lowered, or raised for what workers run: three heartbeats."""
@@ -42,9 +44,10 @@ def decide(load: Load, policy: Policy, history: History, now: float) -> tuple[De
         sighted=now - since >= LEAST_SIGHT,
     )
     want = _clamp(found.want, policy)
-    wants = _with(history.wants, now, want, policy.window)
-    calm = _with(history.calm, now, margin.wanted(found, load, history.lows, now, policy.window), policy.window)
-    lows = margin.with_low(history.lows, now, found.slots, policy.window)
+    wants = extended(history.wants, now, want, policy.window, hides=operator.ge)
+    calm_want = margin.wanted(found, load, history.lows, now, policy.window)
+    calm = extended(history.calm, now, calm_want, policy.window, hides=operator.ge)
+    lows = extended(history.lows, now, found.slots, policy.window, hides=operator.le)
     history = replace(history, since=since, wants=wants, calm=calm, lows=lows)
     seen_enough = now - since >= max(policy.window, LEAST_SIGHT)
     enough = max(wants[0][1], _clamp(min(calm[0][1], margin.used(load, policy.window)), policy))
@@ -68,19 +71,6 @@ def _since(history: History, now: float) -> float:
     if history.since is None or (history.wants and now - history.wants[-1][0] > LONGEST_GAP):
         return now
     return history.since
-
-
-def _with(wants: Wants, now: float, want: int, window: float) -> Wants:
-    """The wants within the window with one more, without those that a later and larger one hides.
-
-    So they fall from the first to the last, the first is the largest of the window, and a constant load keeps one.
-    """
-    first, last = 0, len(wants)
-    while last and wants[last - 1][1] <= want:
-        last -= 1
-    while first < last and now - wants[first][0] > window:
-        first += 1
-    return (*wants[first:last], (now, want))
 
 
 def _noted(load: Load, history: History, now: float) -> History:

@@ -38,13 +38,3 @@ def used(load: Load, window: float) -> int:
     """Most workers that a margin may keep: not those that are drained already or have been idle for the window."""
     unused = sum(worker.drained or (worker.idle and worker.idle_seconds >= window) for worker in load.workers)
     return load.replicas - unused
-
-
-def with_low(lows: Lows, now: float, slots: float, window: float) -> Lows:
-    """With one more, without those that are older than the window or that a later and lower one hides."""
-    first, last = 0, len(lows)
-    while last and lows[last - 1][1] >= slots:
-        last -= 1
-    while first < last and now - lows[first][0] > window:
-        first += 1
-    return (*lows[first:last], (now, slots))

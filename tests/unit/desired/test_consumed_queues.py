@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from celery_operator.reconcile.autoscaling import queues
+from celery_operator.desired import queues
 from tests.unit.desired.clusters import cluster
 
 
@@ -27,4 +27,4 @@ from tests.unit.desired.clusters import cluster
 def test_the_queue_of_the_application_is_read_in_every_spelling(spec: dict[str, Any], read: str) -> None:
     """One that is not understood would show an empty queue, and take all pods away while tasks wait."""
     shop = cluster(spec)
-    assert queues.of(shop, shop.spec.workers[0]) == (read,)
+    assert queues.consumed_by(shop.spec, shop.spec.workers[0]) == (read,)

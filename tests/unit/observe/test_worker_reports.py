@@ -122,7 +122,7 @@ def test_a_worker_is_asked_every_second_until_it_consumes_and_seldom_then(monkey
     ("options", "times"),
     [
         ({"often": {"uid-2"}}, [0, 30, 60, 90]),
-        ({"silent": True}, list(range(0, 100, 5))),
+        ({"often": {"uid-1", "uid-2"}}, list(range(0, 100, 5))),
         ({"often": {"uid-1"}}, list(range(0, 100, 5))),
     ],
     ids=["its heartbeats are heard", "nobody's are", "its own do not tell what it runs"],

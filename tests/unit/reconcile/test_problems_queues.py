@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from celery_operator.desired import queues
 from celery_operator.reconcile import problems
-from celery_operator.reconcile.autoscaling import queues
 from tests.unit.desired.clusters import cluster
 
 Json = dict[str, Any]
@@ -93,4 +93,4 @@ def test_a_group_consumes_what_it_names_else_what_is_declared(
     group: Json, declared: list[Json], consumed: tuple[str, ...]
 ) -> None:
     parsed = cluster({"workers": [{"name": "web", **group}], "queues": declared})
-    assert queues.of(parsed, parsed.spec.workers[0]) == consumed
+    assert queues.consumed_by(parsed.spec, parsed.spec.workers[0]) == consumed

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import launch_settings
+from celery_operator.desired.queues import consumed_by
 from celery_operator.lint import broker, queues
 from celery_operator.lint.inputs import Inputs
 from celery_operator.lint.rule import Rule
@@ -61,8 +62,7 @@ def _timeout(inputs: Inputs, group: WorkerGroup) -> float | None:
         queue.name: (queue.arguments or {}).get(_ARGUMENT) for queue in queues.declared(inputs.cluster.spec)
     }
     return min(
-        told[name] if name in told else _seconds(declared.get(name))
-        for name in queues.consumed_by(inputs.cluster.spec, group)
+        told[name] if name in told else _seconds(declared.get(name)) for name in consumed_by(inputs.cluster.spec, group)
     )
 
 

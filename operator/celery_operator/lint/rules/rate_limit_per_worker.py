@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryClusterSpec
 from celery_operator.desired import celery_settings, worker_deployment
+from celery_operator.desired.queues import consumed_by
 from celery_operator.lint import queues
 from celery_operator.lint.inputs import Inputs
 from celery_operator.lint.rule import Rule
@@ -39,7 +40,7 @@ def _pods(spec: CeleryClusterSpec, task: str) -> int:
 
 def _consumers(spec: CeleryClusterSpec, queue: str) -> int:
     """Pods that consume a queue. A group that somebody else scales counts as one: nobody here knows."""
-    groups = (group for group in spec.workers if queue in queues.consumed_by(spec, group))
+    groups = (group for group in spec.workers if queue in consumed_by(spec, group))
     numbers = (worker_deployment.most_replicas(group) for group in groups)
     return sum(1 if number is None else number for number in numbers)
 

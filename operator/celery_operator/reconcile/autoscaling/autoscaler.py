@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.workers import WorkerGroup
 from celery_operator.desired import names
+from celery_operator.desired.queues import consumed_by
 from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest, ObjectRef
 from celery_operator.observe.broker.address import BrokerAddress
 from celery_operator.observe.broker.depth import Reading
@@ -245,7 +246,7 @@ class Autoscaler:
         fast = any(view.policy is not None and view.replicas == 0 for view in views)
         others = {group.name for group in known.model.spec.workers if group.external_scaling is not None}
         unacked = any(_needs_unacked(view, elsewhere=view.group in others) for view in views)
-        wanted = frozenset(name for group in _watched(known.model) for name in queues.of(known.model, group))
+        wanted = frozenset(name for group in _watched(known.model) for name in consumed_by(known.model.spec, group))
         return Wish(address=address, queues=wanted, fast=fast, unacked=unacked)
 
     def _pods(self, key: ClusterKey) -> list[Manifest]:
@@ -264,10 +265,10 @@ class Autoscaler:
                 where = observation.address(pod)
                 if where is not None:
                     found[where.uid] = where
-                    # Others on this broker may be heard while a worker that was started without heartbeats is not.
+                    # Nobody's heartbeats may be heard, or one worker was started without.
                     if group in unheard or f"{group}@{where.name}" not in beats:
                         often.add(where.uid)
-        self._reports.watch(key, found, silent=not beats, often=often)
+        self._reports.watch(key, found, often=often)
         return found
 
     def _look(self, key: ClusterKey) -> None:
@@ -333,7 +334,7 @@ class Autoscaler:
             memory = known.groups[group.name] = Group.starting(load.task_seconds(status, group.name))
         look = Look(
             group=group.name,
-            queues=queues.of(known.model, group),
+            queues=consumed_by(known.model.spec, group),
             policy=None if known.model.spec.suspend else policy.policy(group),
             slots=queues.slots(group, around, pods.get(group.name, ())),
             expected_slots=policy.expected_slots(group),

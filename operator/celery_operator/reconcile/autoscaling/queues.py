@@ -1,4 +1,4 @@
-"""What a group consumes, with how many slots, and what it shares with other groups. Pure."""
+"""With how many slots a group consumes, and what it shares with other groups. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.workers import WorkerGroup
-from celery_operator.desired import celery_settings, queues
+from celery_operator.desired.queues import consumed_by
 from celery_operator.kube.objects import Manifest
 from celery_operator.reconcile.autoscaling import policy
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
 from celery_operator.reconcile.autoscaling.view import GroupView
-
-
-def of(cluster: CeleryCluster, group: WorkerGroup) -> tuple[str, ...]:
-    """The queues that the group consumes: those it names, else all that are declared, else Celery's default one."""
-    if group.queues or cluster.spec.queues:
-        return tuple(group.queues or queues.names(cluster.spec))
-    return (str(celery_settings.value(cluster.spec, "task_default_queue") or celery_settings.DEFAULT_QUEUE),)
 
 
 def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) -> int | None:
@@ -31,12 +24,13 @@ def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) ->
 
 def sharing(cluster: CeleryCluster, group: WorkerGroup, views: Mapping[str, GroupView]) -> Sharing:
     """The group's part of each of its queues, by the most slots that each group can have."""
-    mine = set(of(cluster, group))
+    spec = cluster.spec
+    mine = set(consumed_by(spec, group))
     shares: dict[str, float] = {}
-    others = [each for each in cluster.spec.workers if each.name != group.name and mine.intersection(of(cluster, each))]
+    others = [each for each in spec.workers if each.name != group.name and mine.intersection(consumed_by(spec, each))]
     own = _most_slots(group)
     for name in mine:
-        all_slots = own + sum(_most_slots(each) for each in others if name in of(cluster, each))
+        all_slots = own + sum(_most_slots(each) for each in others if name in consumed_by(spec, each))
         shares[name] = own / all_slots if all_slots else 1.0
     return Sharing(shares=shares, held_by_others=sum(_held(views.get(each.name)) for each in others))
 

@@ -69,10 +69,7 @@ class Reports:
         self.asked: list[tuple[str, str]] = []
         self.often: set[str] = set()
 
-    def watch(
-        self, key: ClusterKey, pods: Mapping[str, PodAddress], *, silent: bool = False, often: Collection[str] = ()
-    ) -> None:
-        del silent
+    def watch(self, key: ClusterKey, pods: Mapping[str, PodAddress], *, often: Collection[str] = ()) -> None:
         self.watched = set(pods)
         self.often = set(often)
 
