@@ -7,10 +7,10 @@ from typing import Any, Final
 import httpx
 
 from tests.e2e.delivery.bench import Bench
+from tests.e2e.delivery.load import TIMEOUT_SECONDS, accepted
 from tests.e2e.delivery.verdict import Verdict
 from tests.e2e.until import until
 
-_TIMEOUT_SECONDS: Final = 60.0
 _START_SECONDS: Final = 120.0
 
 
@@ -19,11 +19,10 @@ def submit(row: Bench, kind: str, options: list[dict[str, Any]], *, seconds: flo
     url = row.space.api.service_url(row.space.name, "producer", 8000)
     begun = sum(1 for found in row.accepted.values() if found == kind)
     ids = [f"{kind}-{begun + number}" for number in range(len(options))]
-    with httpx.Client(base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False) as http:
+    with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
         for task_id, one in zip(ids, options, strict=True):
             body = {"kwargs": {"requests": 1, "latency_seconds": seconds}, "options": {"task_id": task_id, **one}}
-            answer = http.post("/tasks/io_bound", json=body)
-            assert answer.status_code == 202, answer.text
+            accepted(http, "/tasks/io_bound", body)
             row.accepted[task_id] = kind
     return ids
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import httpx
 
-_TIMEOUT_SECONDS: Final = 60.0
+TIMEOUT_SECONDS: Final = 60.0
+"""Of one request to the producer."""
 _ATTEMPTS: Final = 5
-"""Of one request that the way to the producer refused (a 503, a broken connection) before it gives up."""
+"""Of one request that was refused with a 503 before it gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +97,8 @@ class Sending:
         self.accepted: dict[str, str] = {}
         """The kinds of the tasks that the broker has, by task id; complete after `finish`."""
         self._requests = requests(load)
-        self._limit = load.over_seconds + _TIMEOUT_SECONDS * _ATTEMPTS
-        self._http = httpx.Client(base_url=producer_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._limit = load.over_seconds + TIMEOUT_SECONDS * _ATTEMPTS
+        self._http = httpx.Client(base_url=producer_url, timeout=TIMEOUT_SECONDS, trust_env=False)
         self._error: BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
@@ -132,12 +133,22 @@ class Sending:
             self._error = error
 
     def _send(self, request: Request) -> list[str]:
-        for _ in range(_ATTEMPTS):
-            answer = self._http.post(request.path, json=request.body)
-            if answer.status_code == 202:
-                said = answer.json()
-                return [*said.get("children", []), said["task_id"]]
-            # A task keeps its id, so that a request which was taken after all is told from a second one.
-            assert answer.status_code == 503, f"{request.path}: {answer.text}"
-            time.sleep(1.0)
-        raise AssertionError(f"{request.path}: refused {_ATTEMPTS} times, at last with {answer.text}")
+        said = accepted(self._http, request.path, request.body)
+        return [*said.get("children", []), said["task_id"]]
+
+
+def accepted(http: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask the producer for work until it takes it, and return what it said; raises AssertionError when it does not.
+
+    A 503 is answered as a good client does: a Service leads to nobody for a moment after its pod became Ready.
+    """
+    answer = http.post(path, json=body)
+    for _ in range(_ATTEMPTS - 1):
+        if answer.status_code != 503:
+            break
+        time.sleep(1.0)
+        # A task keeps its id, so that a request which was taken after all is told from a second one.
+        answer = http.post(path, json=body)
+    assert answer.status_code == 202, f"{path}: {answer.text}"
+    said: dict[str, Any] = answer.json()
+    return said
