@@ -50,6 +50,7 @@ imports: $(READY)
 
 runtime-lint: $(READY)
 	@$(BIN)/ruff check --quiet --target-version py38 operator/celery_operator/runtime
+	@$(BIN)/ruff check --quiet --target-version py314 operator/celery_operator/runtime
 
 generated: $(READY)
 	@$(RUN) -m celery_operator.api.schema --check $(CRD)

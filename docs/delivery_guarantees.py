@@ -55,9 +55,9 @@ READING: Final = """\
   are any: there the same work was done twice.
 - **plain Deployment**: the same image with `celery worker`, Celery's defaults and 30 s of grace, without probes. It
   is what most people run.
-- **not measured**: no result is kept. `AtMostOnce` is tried in one row of each sort (pods replaced, fewer pods, a task
-  cut off, a worker killed, a lost connection). A plain worker's running tasks are out of reach of a producer that
-  inspects, and are not tried with one.
+- **not measured**: no result is kept. `AtMostOnce` is tried in one row of each sort (pods replaced, fewer pods, a
+  worker killed, a lost connection); a grace period shorter than `maxTaskDuration`, which would lose tasks, is refused
+  with it. A plain worker's running tasks are out of reach of a producer that inspects, and are not tried with one.
 """
 
 LIMITS: Final = """\
@@ -97,8 +97,8 @@ is yours:
   after *its own* timeout: that is the row with 5 s. `redeliveredWhileRunning` of a worker's `/status` counts what a
   worker saw of it. (Measured with a client that inspects.)
 - **RabbitMQ: publisher confirms** (`broker_transport_options: {confirm_publish: true}`). Without them a message
-  that was written to the socket of a dying broker is gone without an error. Workers and beat do not have them by
-  themselves, and a task that sends tasks (a chain, a chord, a group) is a producer, too: set the same in
+  that was written to the socket of a dying broker is gone without an error. A task that sends tasks (a chain, a chord,
+  a group) is a producer, too: with `AtLeastOnce` and prefork it has them; for other pools set the same in
   `spec.broker.transportOptions`. The tables above were measured with it, since the application sets it.
 - **The same queues, priorities, key prefixes and routes** as the workers.
 

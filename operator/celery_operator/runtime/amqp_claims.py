@@ -13,7 +13,7 @@ import socket
 import time
 from typing import Any, Dict, Iterator, Optional, Tuple
 
-from .claim_attempts import Attempts, BrokerAwayError, ClaimRefusedError, connection_errors, release
+from .claim_attempts import Attempts, BrokerAwayError, ClaimRefusedError, connect, connection_errors, release
 from .ticks import Tick
 
 logger = logging.getLogger("celery.operator")
@@ -82,7 +82,7 @@ class AmqpClaims:
 
     def _claim(self, tick: Tick, token: str) -> bool:
         series, number, claimed_by = self._last.get(tick.entry, ("", 0, ""))
-        if series == tick.series and tick.number <= number:
+        if series == tick.series and not tick.after(number):
             # Handed over by this very attempt, just before its connection broke.
             return claimed_by == token
         self._last[tick.entry] = (tick.series, tick.number, token)
@@ -110,7 +110,7 @@ class AmqpClaims:
             return
         connection = self._app.connection_for_write(heartbeat=self.heartbeat)
         self._connection = connection
-        connection.connect()
+        connect(connection)
         self._open_channel()
         self._asked = False
 
@@ -170,7 +170,7 @@ class AmqpClaims:
                 str(entry): (str(series), int(number), str(token))
                 for entry, (series, number, token) in json.loads(message.body).items()
             }
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError):
             return {}
 
     def _declare_slots(self) -> None:

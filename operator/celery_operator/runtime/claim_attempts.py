@@ -50,6 +50,11 @@ def connection_errors(connection: Optional[Any]) -> Any:
     return (*connection.recoverable_connection_errors, *connection.recoverable_channel_errors)
 
 
+def connect(connection: Any) -> None:
+    """Connect to the first server of the URL that answers: kombu's own ``connect`` asks two of a list at most."""
+    connection._ensure_connection(max_retries=max(1, len(connection.alt) - 1), reraise_as_library_errors=False)
+
+
 def release(connection: Optional[Any]) -> None:
     """Close a connection, which may be broken; waits 1 s at most."""
     if connection is None:

@@ -179,7 +179,8 @@ class Drain:
 
     def _hold(self, consumer: Any) -> None:
         tasks: Any = self._tasks
-        if tasks._active_tags:
+        # Also where there is nothing to cancel, because the user has cancelled every queue: that is a drained worker.
+        if tasks._active_tags or not self._withheld:
             logger.info("celery-operator: draining: this worker takes no further tasks until the operator says so")
             queues = list(tasks._active_tags)
             # Waits for the confirmation on RabbitMQ; what arrives before it is handled as ever.

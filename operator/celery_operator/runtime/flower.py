@@ -51,8 +51,22 @@ def prepare(settings: Settings, versions: Installed) -> FlowerState:
         if "://" in os.environ.get(name, ""):
             del os.environ[name]
     os.environ.update({name: text(os.environ[name]) for name in _SECRETS if name in os.environ})
+    _check_accounts(os.environ.get("FLOWER_BASIC_AUTH"))
     _management_api(settings.broker_url)
     return FlowerState(settings, versions)
+
+
+def _check_accounts(accounts: Optional[str]) -> None:
+    """Flower splits them at commas and compares each with what a browser sends, an empty one with nothing at all."""
+    if accounts is None or all(
+        user and found for user, found, _ in (one.partition(":") for one in accounts.split(","))
+    ):
+        return
+    raise StartError(
+        "StartFailed",
+        "the Secret of spec.flower.auth.basicFrom has to hold user:password, or several with commas between them and "
+        "none in a password; Flower would let in whoever sends an empty account, or nobody",
+    )
 
 
 def _management_api(broker_url: Optional[str]) -> None:

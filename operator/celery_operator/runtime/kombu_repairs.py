@@ -33,6 +33,7 @@ def install() -> None:
     except ImportError:
         return
     _keep_unacked_of_a_lost_connection(transport)
+    _close_although_redis_refuses(transport)
     _sweep_on_every_call(transport)
     _poll_on_after_any_disconnect(transport)
     _look_for_unacked_without_event_loop(transport)
@@ -60,11 +61,40 @@ def _keep_unacked_of_a_lost_connection(transport: Any) -> None:
             return None
         try:
             return original(self, client)
-        except self.channel.connection_errors:
+        except (*self.channel.connection_errors, *self.channel.connection.channel_errors):
             left_behind.remember(self._delivered)
             raise
 
     transport.QoS.restore_unacked = restore_unacked
+
+
+@harmless
+def _close_although_redis_refuses(transport: Any) -> None:
+    """A Redis that answers and refuses (it has become a replica, it has no memory) would keep ten connections a second
+    of each worker, and soon have none left: kombu asks it for this and that before it closes a channel's sockets, and
+    Celery forgets a connection on which the first look for unacknowledged messages was refused."""
+    close_channel = transport.Channel.close
+    register = transport.Transport.register_with_event_loop
+
+    def close(self: Any) -> None:
+        try:
+            close_channel(self)
+        except self.ResponseError:
+            self.closed = True
+            if self._qos is not None:
+                left_behind.remember(self._qos._delivered)
+            self._disconnect_pools()
+            self._close_clients()
+
+    def register_with_event_loop(self: Any, connection: Any, loop: Any) -> Any:
+        try:
+            return register(self, connection, loop)
+        except (*self.connection_errors, *self.channel_errors):
+            self.close_connection(connection)
+            raise
+
+    transport.Channel.close = close
+    transport.Transport.register_with_event_loop = register_with_event_loop
 
 
 @harmless

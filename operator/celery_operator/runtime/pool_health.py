@@ -61,6 +61,8 @@ class PoolWatch:
         self._settling: Dict[int, float] = {}
         self._futile = 0.0
         self._ended = 0
+        self._worked: FrozenSet[int] = frozenset()
+        """Children of the time when the pool last worked: they may end, all at once too, as at maxTasksPerChild."""
         self._closed = 0.0
 
     def look(self, facts: PoolFacts, now: float) -> None:
@@ -73,11 +75,12 @@ class PoolWatch:
         self.ailment = self._judge(facts)
 
     def _count_futile(self, facts: PoolFacts, step: float) -> None:
-        self._ended += len(self._before.present - facts.present)
+        self._ended += len(self._before.present - facts.present - self._worked)
         self._settling = {pid: self._settling.get(pid, -step) + step for pid in facts.usable & facts.present}
         settled = any(age >= SETTLED_SECONDS for age in self._settling.values())
         if settled or facts.processed != self._before.processed or not facts.wanted:
             self._futile, self._ended = 0.0, 0
+            self._worked = self._before.present | facts.present
         else:
             self._futile += step
 

@@ -168,7 +168,7 @@ def _complete(data: bytes) -> bool:
     if not end or not head.startswith(b"POST "):
         return bool(end)
     length = _headers(head).get("content-length", "0")
-    return not length.isdigit() or len(body) >= int(length)
+    return not length.isdecimal() or len(body) >= int(length)
 
 
 def _read(client: Any, deadline: float) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from math import inf
 from time import monotonic, sleep
 from typing import Any, Callable, Deque, List, Optional
 
@@ -18,7 +19,7 @@ from .deadline import Deadline
 from .environment import Settings
 from .guard import harmless
 from .main_thread import MainThread
-from .originals import start_new_thread
+from .originals import allocate_lock, start_new_thread
 from .table import KILLABLE_POOLS, REQUEUE, REQUEUE_MARGIN_SECONDS
 from .versions import Installed
 
@@ -79,6 +80,12 @@ class Shutdown:
         self._main = MainThread(settings.pool)
         self._worker: Optional[Any] = None
         self._watching = False
+        self._notes_at_the_close = False
+        self._told = 0.0
+        """When SIGTERM came, on time.monotonic()."""
+        self._waits = False
+        self._begun = allocate_lock()
+        self._begun.acquire()
         self._acted = False
         self._cutting: List[Any] = []
         self._unstarted: Deque[Any] = deque()
@@ -93,30 +100,53 @@ class Shutdown:
 
         self._main.install()
         signals.worker_init.connect(self._worker_made, weak=False)
+        signals.worker_ready.connect(self._note_again_at_the_close, weak=False)
         signals.worker_shutting_down.connect(self._begin, weak=False)
         if self._settings.shutdown_mode == REQUEUE:
             self._bound_the_soft_shutdown()
+        else:
+            signals.worker_ready.connect(self._have_it_wait, weak=False)
 
     @harmless
     def _worker_made(self, sender: Any = None, **_: Any) -> None:
         self._worker = sender
 
     @harmless
+    def _have_it_wait(self, **_: Any) -> None:
+        """The watchdog, as soon as there can be tasks: at SIGTERM the container may have as many threads as it may."""
+        if not self._waits:
+            start_new_thread(self._wait, ())
+            self._waits = True
+
+    def _wait(self) -> None:
+        self._begun.acquire()
+        self._watch()
+
+    @harmless
     def _begin(self, **_: Any) -> None:
         """SIGTERM, on the main thread, inside its handler. Again at every further signal."""
-        if self._watching:
+        if self._deadline.left() is not None:
             return
-        self._watching = True
-        if self._deadline.left() is None:
-            self._deadline.start()
+        self._told = monotonic()
+        self._deadline.start()
         if not self._alive():
             self._deadline.shorten(FAILED_PROBE_SECONDS)
         if self._settings.shutdown_mode == REQUEUE:
             return
-        # First: what follows can fail, and without the thread every task would be lost.
-        start_new_thread(self._watch, ())
-        self._note_unstarted()
+        self._start_watching()
         self._note_again_at_the_close()
+
+    def _start_watching(self) -> None:
+        """Once."""
+        if self._watching:
+            return
+        self._watching = True
+        # First: what follows can fail, and without the thread every task would be lost.
+        if self._waits:
+            self._begun.release()
+        else:
+            start_new_thread(self._watch, ())
+        self._note_unstarted()
 
     @harmless
     def _note_unstarted(self) -> None:
@@ -130,15 +160,22 @@ class Shutdown:
         self._dropped.extend(task_requests.unwritten(self._pool(), list(self._unstarted)))
 
     @harmless
-    def _note_again_at_the_close(self) -> None:
+    def _note_again_at_the_close(self, **_: Any) -> None:
         """The signal may interrupt the loop while it takes a message: what it takes after the signal is in no list
-        yet, and Celery's are empty once its consumer has closed."""
+        yet, and Celery's are empty once its consumer has closed.
+
+        Celery also closes without a signal: at `celery control shutdown`, or an error that it cannot handle. Then it
+        waits for running tasks without a limit, and what it holds besides would be hidden until the last has ended.
+        """
         blueprint: Any = getattr(self._consumer(), "blueprint", None)
         close = getattr(blueprint, "on_close", None)
-        if close is None:
+        if close is None or self._notes_at_the_close:
             return
+        self._notes_at_the_close = True
 
         def on_close() -> None:
+            if self._settings.shutdown_mode != REQUEUE or self._deadline.left() is None:
+                self._start_watching()
             self._note_unstarted()
             self._note_dropped()
             close()
@@ -147,21 +184,19 @@ class Shutdown:
 
     def _watch(self) -> None:
         """The watchdog thread; it ends with the process."""
-        begun = monotonic()
         while True:
-            self._round(begun)
+            self._round()
             sleep(TICK_SECONDS)
 
     @harmless
-    def _round(self, begun: float) -> None:
-        """``begun``: SIGTERM, on time.monotonic()."""
-        left = self._deadline.left() or 0.0
+    def _round(self) -> None:
+        left = self._left()
         if self._unstarted and self._closed():
             self._put_back_unstarted()
         self._send_answers()
         if self._settings.pool in KILLABLE_POOLS:
             # The time from SIGTERM to SIGKILL as it is known now: it may have become shorter.
-            if not self._acted and left <= margin(monotonic() - begun + left):
+            if not self._acted and left <= margin(monotonic() - self._told + left):
                 self._cut()
         elif not self._acted and left <= LAST_SECONDS:
             self._last()
@@ -293,13 +328,18 @@ class Shutdown:
         unstarted = {*self._unstarted, *self._in_pool, *task_requests.unstarted(self._consumer())}
         return running + [one for one in unstarted if one.time_start is None and not one.acknowledged]
 
+    def _left(self) -> float:
+        """Seconds until SIGKILL; without an end before SIGTERM, as when the worker ends by itself."""
+        left = self._deadline.left()
+        return inf if left is None else left
+
     def _left_to_act(self) -> float:
         """Seconds until only the time to say what happened is left; never so few that nothing could be tried."""
-        return max(SAY_SECONDS, (self._deadline.left() or 0.0) - SAY_SECONDS)
+        return max(SAY_SECONDS, self._left() - SAY_SECONDS)
 
     def _spare(self, seconds: float) -> float:
         """At most ``seconds``, and fewer when the time to act is near: a broker that hangs must not delay that."""
-        return max(TICK_SECONDS, min(seconds, (self._deadline.left() or 0.0) - margin(self._deadline.grace)))
+        return max(TICK_SECONDS, min(seconds, self._left() - margin(self._deadline.grace)))
 
     @harmless
     def _say_lost(self) -> None:
@@ -322,7 +362,7 @@ class Shutdown:
         logger.warning(
             "celery-operator: SIGKILL follows in %.1f s; %d tasks are %s: %s. Raise shutdown.gracePeriod to let such "
             "tasks end",
-            self._deadline.left() or 0.0,
+            self._left(),
             len(requests),
             what,
             "; ".join(map(task_requests.text, requests)),

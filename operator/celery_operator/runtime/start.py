@@ -192,6 +192,7 @@ def _hooks(app: Any, settings: Settings, found: Installed, command: commandline.
 
 def _worker_hooks(app: Any, settings: Settings, found: Installed, command: commandline.Command) -> Any:
     from . import (
+        child_settings,
         delivery,
         forks,
         handed_over,
@@ -210,6 +211,7 @@ def _worker_hooks(app: Any, settings: Settings, found: Installed, command: comma
     prompt_answers.install()
     if settings.pool == "prefork":
         handed_over.install()
+        child_settings.install(app, settings, found)
     state = WorkerState(settings, found, commandline.option(command.options, "-n", "--hostname"))
     deadline = Deadline(settings.grace_period_seconds, settings.pod_uid)
     drain = Drain(settings.pod_uid, state)

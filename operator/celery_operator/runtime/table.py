@@ -33,6 +33,9 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USE
 KILLABLE_POOLS = ("prefork",)
 """Pools that can end one running task from outside."""
 
+CHILD = "child"
+"""The component that a child of the pool prefork is, beside what its worker is."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -109,6 +112,9 @@ TABLE: Sequence[Row] = (
     # Pods start before brokers do, and a broker that is away must not end the fleet (Celery: 100 tries, then exit).
     Row("broker_connection_retry_on_startup", True),
     Row("broker_connection_max_retries", None),
+    # A Redis that answers and refuses (it has become a replica, it has no memory, it cannot save) is away, too: without
+    # this it ends the fleet, and each worker waits for its running tasks first, without a limit.
+    Row("broker_channel_error_retry", True, component="worker", transport="redis"),
     # Without them a publish or an acknowledgement on a half-open connection waits for ever.
     Row("broker_transport_options:socket_timeout", 30, transport="redis"),
     Row("broker_transport_options:socket_keepalive", True, transport="redis"),
@@ -130,8 +136,11 @@ TABLE: Sequence[Row] = (
     Row("broker_use_ssl", {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}, transport="amqps"),
 
     # Otherwise a producer believes that RabbitMQ has what went into a connection that was lost, or to a queue without a
-    # majority.
+    # majority. So does a task that sends tasks, and its own message is acknowledged on another connection. Not in the
+    # worker's main process: it would wait in its loop, for as long as RabbitMQ is short of memory.
     Row("broker_transport_options:confirm_publish", True, component="client", transport="amqp"),
+    Row("broker_transport_options:confirm_publish", True, component=CHILD, transport="amqp", delivery=AT_LEAST_ONCE,
+        pools=("prefork",)),
 
     # 4 s kills children that start slowly under a small CPU limit, in a loop (celery#9781).
     Row("worker_proc_alive_timeout", 30, component="worker"),

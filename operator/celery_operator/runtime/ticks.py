@@ -19,6 +19,8 @@ _DAYS = 366 * 8 + 2
 _JUST_NOW = timedelta(seconds=60)
 """Between advancing an entry and sending it, at the most: what says otherwise was not advanced for this tick."""
 
+_DAY = 86400
+
 MINIMUM_LIFE = 600
 """Seconds a claim is kept at least, whatever the interval: longer than a paused beat needs to come back."""
 
@@ -39,6 +41,19 @@ class Tick:
     def slot(self) -> str:
         """Its name within the entry, such as ``m-29834712`` or ``i30-59669424``."""
         return "%s-%d" % (self.series, self.number)
+
+    def after(self, number: int) -> bool:
+        """Whether it comes after the tick ``number`` of its series, which somebody has claimed.
+
+        A claim counts for its life: one that lies further ahead is of a clock that was wrong, or no claim at all, and
+        would keep the entry from being sent until then.
+        """
+        return self.number > number or (number - self.number) * _seconds_between(self.series) > self.life
+
+
+def _seconds_between(series: str) -> float:
+    """Two ticks with numbers that follow each other."""
+    return float(series[1:]) if series.startswith("i") else _DAY if series == "s" else 60.0
 
 
 def moment(entry: Any, reserved: Any, now: datetime) -> datetime:
@@ -121,8 +136,6 @@ def _crontab_period(plan: Any, minute: datetime) -> float:
     start, delta, _ = plan.remaining_delta(minute)
     return float(((start + delta) - start).total_seconds())
 
-
-_DAY = 86400
 
 _MORNING, _EVENING = 6 * 3600, -6 * 3600
 """Seconds that put the border between two days at 18:00 of the place's own time for what the sun does in the morning,

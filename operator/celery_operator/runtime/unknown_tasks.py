@@ -55,6 +55,13 @@ class UnknownTasks:
         self._publishers: Dict[str, Any] = {}
         self._not_before = 0.0
 
+    @harmless
+    def install(self) -> None:
+        """Connect to the signal of a message whose task is known here."""
+        from celery import signals
+
+        signals.task_received.connect(_known, weak=False)
+
     def requeued(self) -> int:
         """Messages put back so far, each time counted."""
         return self._requeued
@@ -229,6 +236,12 @@ class Held:
         # A reconnect brings a new limit, which never counted this message.
         if self._widened is not None and self._widened is self._consumer.qos:
             self._widened.decrement_eventually()
+
+
+@harmless
+def _known(request: Any = None, **_: Any) -> None:
+    """Its retries carry its headers on: if nobody knows one of these, after hours, its window begins then."""
+    request._request_dict.pop(HEADER, None)
 
 
 def _since(message: Any) -> float:

@@ -48,6 +48,7 @@ def _watch_consumer(app: Any, state: WorkerState, drain: Drain) -> None:
 @harmless
 def _keep_messages(app: Any, state: WorkerState, drain: Drain) -> None:
     unknown = UnknownTasks(app)
+    unknown.install()
     app.steps["consumer"].add(_message_step(unknown))
     state.sections["unknownTasksRequeued"] = unknown.requeued
     drain.install(unknown.holding)
@@ -126,6 +127,7 @@ def _pool_step(state: WorkerState, server: Optional[ProbeServer]) -> Any:
 def _consumer_step(state: WorkerState, drain: Drain) -> Any:
     """Knows when the consumer is connected, and stamps its loop from then on."""
     from celery import bootsteps
+    from celery.bootsteps import RUN  # type: ignore[attr-defined]
 
     timers: List[Any] = []
 
@@ -146,6 +148,8 @@ def _consumer_step(state: WorkerState, drain: Drain) -> Any:
 
         @harmless
         def stop(self, consumer: Any) -> None:
+            # Also without SIGTERM: at `celery control shutdown`, or an error that Celery cannot handle.
+            state.shutting_down = state.shutting_down or consumer.blueprint.state != RUN
             state.connected = False
             _cancel(timers)
             drain.detach()

@@ -15,7 +15,7 @@ from celery_operator.runtime.claim_attempts import BrokerAwayError, ClaimRefused
 from celery_operator.runtime.ticks import Tick
 from tests.integration.runtime.conftest import PASSWORD
 from tests.integration.runtime.lossy_proxy import Fate, Proxy
-from tests.integration.servers import RabbitServer, RedisServer, wait_until
+from tests.integration.servers import RabbitServer, RedisServer, free_port, wait_until
 
 
 def beat(url: str, scope: str, **options: Any) -> Any:
@@ -130,6 +130,14 @@ def test_rabbitmq_knows_our_claim_after_a_lost_reply(rabbit: RabbitServer, reque
         second.close()
 
 
+def test_the_third_server_of_a_list_is_asked_too(rabbit: RabbitServer, request: pytest.FixtureRequest) -> None:
+    gone = [rabbit.url().replace(f":{rabbit.port}", f":{free_port()}") for _ in range(2)]
+    own = beat(";".join([*gone, rabbit.url()]), scope_of(request))
+    own.prepare()
+    assert own.take(tick(1)) is True
+    own.close()
+
+
 def test_rabbitmq_keeps_the_claim_of_a_half_open_connection_for_its_owner(
     rabbit: RabbitServer, request: pytest.FixtureRequest
 ) -> None:
@@ -155,6 +163,25 @@ def test_rabbitmq_has_the_claim_back_before_it_sees_the_connection_end(
         first.close()
         assert take(second, tick(2)) is True, "refused, and dispatched by nobody"
         second.close()
+
+
+@pytest.mark.parametrize("claimed", ['{"ours":["i30",99999999999,""]}', '{"ours":["i30",Infinity,""]}', "[", "3"])
+@pytest.mark.usefixtures("patient")
+def test_what_nobody_can_have_claimed_does_not_silence_beat(
+    claimed: str, rabbit: RabbitServer, request: pytest.FixtureRequest
+) -> None:
+    """A clock that was wrong, or a message of somebody else's."""
+    scope = scope_of(request)
+    first, second, third = (beat(rabbit.url(), scope) for _ in range(3))
+    assert take(first, tick(1)) is True
+    first.close()
+    with kombu.Connection(rabbit.url(), transport_options={"confirm_publish": True}) as connection:
+        slots = f"celery-operator.beat.{scope}.slots"
+        connection.Producer().publish(claimed, exchange="", routing_key=slots, content_encoding="utf-8")
+    assert take(second, tick(2)) is True
+    second.close()
+    assert take(third, tick(2)) is False, "what the message says stays in force"
+    third.close()
 
 
 def test_giving_a_claim_up_does_not_wait_for_a_lost_rabbitmq(

@@ -363,6 +363,19 @@ def test_what_the_user_changes_meanwhile_holds_when_the_drain_is_over(
     wait_for_entries(ledger, "of celery", 1)
 
 
+def test_a_worker_whose_queues_the_user_cancelled_can_be_drained(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    pod = make_pod(celery="celery-5.7", broker=empty_broker.url()).start().wait_for("/readyz")
+    control(pod, empty_broker.url(), "cancel_consumer", "celery")
+    wait_until(lambda: pod.status()["consuming"] == [], timeout=30.0, what="it consumes nothing")
+    wait_drained(pod)
+    undrain(pod)
+    control(pod, empty_broker.url(), "add_consumer", "celery")
+    send(empty_broker.url(), "shop.record", "afterwards")
+    wait_for_entries(ledger, "afterwards", 1)
+
+
 def control(pod: Pod, url: str, command: str, queue: str) -> None:
     """``celery control`` with the pod's own Celery; it waits for the worker's answer."""
     arguments = ["-m", "celery", "-b", url, "control", "-t", "60", "-d", f"default@{pod.name}", command, queue]

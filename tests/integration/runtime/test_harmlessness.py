@@ -46,6 +46,7 @@ TAKE_SECONDS = ("worker_steps._ticker", "unknown_tasks.Held.put_back")
 """Hooks that a worker reaches only after a while."""
 
 NEED_MORE = (
+    "child_settings.install.<locals>.child_begins",
     "drain._Return._put_back",
     "kombu_repairs._poll_on.<locals>.forget",
     "lone_failures._as_any_other",
@@ -58,8 +59,8 @@ NEED_MORE = (
     "shutdown.Shutdown._say_not_back",
     "task_requests._send",
 )
-"""Hooks that only a deadline, a child of a lost parent, a lost connection, a failing task, or a message in the moment
-of a drain reaches; the tests of shutdown, of outages, of delivery and of drains do."""
+"""Hooks that only RabbitMQ, a deadline, a child of a lost parent, a lost connection, a failing task, or a message in
+the moment of a drain reaches; the tests of confirms, of shutdown, of outages, of delivery and of drains do."""
 
 OF_OLDER_CELERY = ("kombu_repairs._poll_on", "prompt_answers._answer")
 """Hooks that Celery and kombu need before 5.7."""
@@ -72,6 +73,7 @@ WITHOUT_EVENT_LOOP = (
 
 
 AT_THE_START = (
+    "child_settings.install",
     "commandline.variables_that_are_read",
     "configuration.effective",
     "delivery.install",

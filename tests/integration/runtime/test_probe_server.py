@@ -80,3 +80,12 @@ def test_a_body_that_comes_after_its_head_is_waited_for(port: int) -> None:
         client.sendall(b'{"seconds"')
         client.sendall(b":5}")
         assert client.recv(100).startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize("length", ["²", "-1", "1e3", "", "x"])
+def test_a_length_that_is_no_number_ends_nothing(length: str, port: int) -> None:
+    """Whoever reaches the port can send one: a thread that ended with it would cost the worker its life."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30.0) as client:
+        client.sendall(f"POST /deadline HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode("latin-1"))
+        assert client.recv(100).startswith(b"HTTP/1.1 403 ")
+    assert httpx.get(f"http://127.0.0.1:{port}/livez", timeout=30.0, trust_env=False).text == "ok\n"

@@ -1,4 +1,4 @@
-"""A broker that answers and still refuses: beat waits, says why, and storms nobody."""
+"""A broker that answers and still refuses: beat waits and says why, workers wait for it, and nobody storms it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
-from tests.integration.runtime.pods import Pod
+from tests.integration.runtime.pods import Pod, send, wait_for_entries
 from tests.integration.runtime.test_beat import beat_settings, every
 from tests.integration.servers import RabbitServer, RedisServer, wait_until
 
@@ -42,6 +43,27 @@ def test_a_redis_without_memory_is_asked_now_and_then(make_pod: PodMaker, tmp_pa
         wait_until(lambda: pod.status()["dispatched"] > dispatched, timeout=60.0, what="a tick after the refusal")
         assert pod.status()["connected"] is True
         assert pod.output().count("nothing can be claimed (Redis refuses SET") == 1
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", "celery-5.7"])
+def test_a_redis_that_is_a_replica_for_a_while_ends_no_worker(
+    celery: str, make_pod: PodMaker, ledger: Redis, tmp_path: Path
+) -> None:
+    with RedisServer(folder=tmp_path / "demoted") as broker, Redis.from_url(broker.url()) as admin:
+        pod = make_pod(celery=celery, broker=broker.url(), app="endings", settings={"taskDelivery": "AtLeastOnce"})
+        pod.start().wait_for("/readyz")
+        send(broker.url(), "endings.told", "running", 120.0)
+        wait_for_entries(ledger, "running.begin", 1)
+        clients, asked = admin.info("clients")["connected_clients"], connections(admin)
+        admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+        wait_until(lambda: connections(admin) > asked + 60, timeout=120.0, what="the worker tries again and again")
+        assert admin.info("clients")["connected_clients"] < clients + 20, "it keeps what it opens"
+        assert pod.get("/livez").status_code == 200
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+        wait_for_entries(ledger, "running.begin", 2, timeout=120.0)
+        ledger.rpush("running.end", "now")
+        wait_for_entries(ledger, "running", 1)
+        assert pod.running
 
 
 def connections(admin: Redis) -> int:

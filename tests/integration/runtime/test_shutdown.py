@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -342,6 +343,26 @@ def test_prefetched_and_eta_messages_go_back_at_once(
         ledger.rpush(f"{key}.end", "now")
     assert pod.ended() == 0
     assert [ledger.llen(key) for key in ("one", "two", "prefetched")] == [1, 1, 0]
+
+
+def test_a_worker_that_ends_without_a_signal_gives_back_what_it_holds(
+    make_pod: PodMaker, empty_broker: RedisServer, ledger: Redis
+) -> None:
+    """Nobody kills it, so that its running task has all the time that it needs."""
+    broker = empty_broker.url()
+    pod = worker(make_pod, broker, taskDelivery="AtMostOnce").wait_for("/readyz")
+    send(broker, "endings.told", "running", 120.0)
+    wait_for_entries(ledger, "running.begin", 1)
+    send(broker, "endings.rest", "eta", 1.0, eta="2100-01-01T00:00:00+00:00")
+    wait_until(lambda: unacknowledged(broker) == 1, timeout=30.0, what="the worker holds it")
+    arguments = ["-m", "celery", "-b", broker, "control", "-d", f"default@{pod.name}", "shutdown"]
+    subprocess.run([str(pod._python), *arguments], check=False, timeout=120, capture_output=True, cwd=pod.folder)
+    wait_until(lambda: length(broker) == 1, timeout=30.0, what="it is back")
+    status = pod.status()
+    assert (status["shuttingDown"], status["deadlineSeconds"]) == (True, None)
+    ledger.rpush("running.end", "now")
+    assert pod.ended() == 0
+    assert ledger.llen("running") == 1
 
 
 @pytest.mark.parametrize("celery", ["celery-5.3", pytest.param("celery-5.6", marks=VERIFY), NEWEST])

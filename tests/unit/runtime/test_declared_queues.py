@@ -71,9 +71,12 @@ def test_redis_knows_no_types_of_queues() -> None:
         ("client", "pyamqp://r", True),
         ("client", "redis://r", False),
         ("worker", "amqp://r", False),
+        ("child", "amqp://r", True),
+        ("child", "redis://r", False),
         ("beat", "amqp://r", False),
     ],
 )
 def test_producers_wait_for_rabbitmqs_word(component: str, broker: str, confirms: bool) -> None:
-    merged = choose(NEW, Settings(cluster="c", component=component, broker_url=broker)).merged
+    settings = Settings(cluster="c", component=component, broker_url=broker, task_delivery="AtLeastOnce")
+    merged = choose(NEW, settings).merged
     assert ("confirm_publish" in merged.get("broker_transport_options", {})) is confirms

@@ -9,6 +9,7 @@ import pytest
 
 from celery_operator.runtime import flower
 from celery_operator.runtime.environment import Settings
+from celery_operator.runtime.failures import StartError
 from celery_operator.runtime.versions import Installed
 
 
@@ -47,3 +48,17 @@ def test_a_line_break_at_the_end_of_a_secret_is_none_of_it(
     monkeypatch.setenv(name, " anna:s3cret \r\n")
     flower.prepare(Settings(cluster="shop", component="flower", broker_url="redis://r"), Installed(celery="5.6.3"))
     assert {key: value for key, value in os.environ.items() if key in SECRETS} == {name: " anna:s3cret "}
+
+
+@pytest.mark.parametrize("accounts", ["", "\n", "anna:s3cret,", ",anna:s3cret\n", "anna:s3,cret", "anna", ":s3cret"])
+def test_no_flower_starts_that_an_empty_account_would_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, accounts: str
+) -> None:
+    (tmp_path / "flower.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", accounts)
+    with pytest.raises(StartError, match=r"user:password, or several with commas") as told:
+        flower.prepare(Settings(cluster="shop", component="flower", broker_url="redis://r"), Installed(celery="5.6.3"))
+    assert "s3cret" not in told.value.message
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", "anna:s3cret,bob:a:b")
+    flower.prepare(Settings(cluster="shop", component="flower", broker_url="redis://r"), Installed(celery="5.6.3"))

@@ -35,9 +35,20 @@ def generations(life: int, *, reports: bool, works: bool = False) -> Iterator[Po
         )
 
 
+def successors(load: int) -> Iterator[PoolFacts]:
+    """Four children that work and end together, as at maxTasksPerChild; who comes after them loads for so long."""
+    first, second = frozenset(range(11, 15)), frozenset(range(21, 25))
+    for now in count():
+        if now < 5:
+            yield PoolFacts(present=first, usable=first, wanted=4, processed=now)
+        else:
+            yield PoolFacts(present=second, usable=second if now >= 5 + load else frozenset(), wanted=4, processed=4)
+
+
 @pytest.mark.parametrize(
     ("looks", "ailing"),
     [
+        pytest.param(successors(140), False, id="recycled, and slow to start"),
         pytest.param(generations(30, reports=False), True, id="killed by worker_proc_alive_timeout"),
         pytest.param(generations(1, reports=False), True, id="die before they report"),
         pytest.param(generations(3, reports=True), True, id="die after they report"),

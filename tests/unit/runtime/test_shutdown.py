@@ -204,6 +204,24 @@ def test_the_watchdog_starts_whatever_else_fails(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("no_failures")
+def test_sigterm_sets_the_deadline_of_a_worker_that_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    acted: list[str] = []
+    monkeypatch.setattr(shutdown, "start_new_thread", lambda function, _: started.append(function))
+    monkeypatch.setattr(shutdown, "margin", lambda _: 60.0)
+    one = watchdog()
+    monkeypatch.setattr(one, "_cut", lambda: acted.append("cut"))
+    one._worker = SimpleNamespace(consumer=SimpleNamespace(blueprint=SimpleNamespace(on_close=lambda: None)))
+    one._note_again_at_the_close()
+    one._worker.consumer.blueprint.on_close()
+    one._round()
+    assert (len(started), acted) == (1, [])
+    one._begin()
+    one._round()
+    assert (len(started), acted) == (1, ["cut"])
+
+
+@pytest.mark.usefixtures("no_failures")
 def test_a_round_that_fails_does_not_end_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: list[float] = []
 

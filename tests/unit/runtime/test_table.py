@@ -169,7 +169,7 @@ def test_every_row_is_chosen_by_some_process() -> None:
         ("5.3.6", "5.6.3", "5.7.0"),
         ("AtMostOnce", "AtLeastOnce"),
         ("redis://r/0", "rediss://r/0", "amqp://r//", "amqps://r//"),
-        ("worker", "beat", "client"),
+        ("worker", "child", "beat", "client"),
         ("prefork", "gevent"),
     )
     chosen: set[int] = set()

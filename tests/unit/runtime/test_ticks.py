@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_operator.runtime.ticks import _solar, scheduled_minute
+from celery_operator.runtime.ticks import Tick, _solar, scheduled_minute
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -105,3 +105,16 @@ def test_the_minute_is_the_latest_that_matches(minutes: frozenset[int], hours: f
     while between <= now:
         assert not (between.minute in minutes and between.hour in hours)
         between += timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("series", "life", "farthest"),
+    [("m", 600, 10), ("m", 3 * 3600, 180), ("d", 86400, 1440), ("i30", 600, 20), ("i0.5", 600, 1200), ("s", 259200, 3)],
+)
+def test_a_claim_that_lies_further_ahead_than_its_life_counts_for_nothing(
+    series: str, life: int, farthest: int
+) -> None:
+    """A clock that was wrong must not keep beat from sending until the time that it showed."""
+    tick = Tick(entry="ours", series=series, number=1000, life=life)
+    claimed = (999, 1000, 1001, 1000 + farthest, 1000 + farthest + 1, 10**9)
+    assert [tick.after(number) for number in claimed] == [True, False, False, False, True, True]
