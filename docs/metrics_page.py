@@ -39,7 +39,26 @@ def _of_groups(metric: str, state: str) -> str:
     return f'max by (namespace, cluster, group) (celery_operator_{metric}{{state="{state}"}})'
 
 
+_TROUBLE: Final = (
+    "SpecValid|WorkersAvailable|WorkersConsuming|BeatRunning|BrokerReachable|ResultBackendReachable|QueuesMatch"
+)
+"""Conditions that are False when something is wrong, and not while a rollout waits for running tasks, as Ready is."""
+
 ALERTS: Final = (
+    Alert(
+        name="CeleryClusterInTrouble",
+        expression=f'max by (namespace, cluster, type) (celery_operator_condition{{type=~"{_TROUBLE}"}}) == 0',
+        lasts="10m",
+        severity="critical",
+        summary="a condition is False, the label type says which: see kubectl describe celerycluster, and its line in "
+        "the page When something is wrong",
+    ),
+    Alert(
+        name="CeleryClusterNotReady",
+        expression='max by (namespace, cluster) (celery_operator_condition{type="Ready"}) == 0',
+        lasts="1h",
+        summary="the newest spec does not run yet: a rollout that waits for long tasks, a hook, paused; look at Ready",
+    ),
     Alert(
         name="CeleryTasksWaitAndNobodyWorks",
         expression=f"{_of_groups('backlog', 'due')} > 0 and {_of_groups('slots', 'busy')} == 0",
@@ -47,6 +66,14 @@ ALERTS: Final = (
         severity="critical",
         summary="tasks are due and no slot is busy: look at WorkersAvailable and WorkersConsuming, then at /status of "
         "a worker",
+    ),
+    Alert(
+        name="CeleryGroupIsFull",
+        expression=f"{_of_groups('backlog', 'due')} > 0 and {_of_groups('slots', 'busy')} "
+        f">= {_of_groups('slots', 'total')} > 0",
+        lasts="30m",
+        summary="all slots are busy and tasks wait: raise replicas or maxReplicas, or look at WorkersAvailable for "
+        "pods that find no room",
     ),
     Alert(
         name="CeleryGroupDoesNotGrow",
@@ -57,8 +84,11 @@ ALERTS: Final = (
     ),
     Alert(
         name="CeleryQueuesUnreadable",
-        expression="celery_operator_reading_age_seconds > 180",
-        lasts="1m",
+        # The age begins with the first reading that succeeds; where none has since the operator's start, errors count.
+        expression="min by (namespace, cluster, group) (celery_operator_reading_age_seconds) > 180 "
+        "or sum by (namespace, cluster, group) (increase(celery_operator_reading_errors_total[5m])) > 0 "
+        "unless min by (namespace, cluster, group) (celery_operator_reading_age_seconds)",
+        lasts="3m",
         summary="the group's queues have not been read for minutes, so its number of pods stays: look at "
         "AutoscalingActive and BrokerReachable",
     ),
@@ -71,7 +101,8 @@ ALERTS: Final = (
     ),
     Alert(
         name="CeleryOperatorWithoutLeader",
-        expression="sum(celery_operator_leader_election_master_status) != 1 "
+        # For each release of the chart: several may share a Prometheus.
+        expression="sum by (namespace, job) (celery_operator_leader_election_master_status) != 1 "
         "or absent(celery_operator_leader_election_master_status)",
         lasts="2m",
         severity="critical",
@@ -81,7 +112,7 @@ ALERTS: Final = (
         name="CeleryOperatorPassesFail",
         expression="sum(rate(celery_operator_reconcile_errors_total[10m])) > 0",
         lasts="15m",
-        summary="passes fail and are tried again: look at the operator's log, level error",
+        summary="passes fail and are tried again: look at the operator's log, level warning",
     ),
     Alert(
         name="CeleryOperatorPassHangs",

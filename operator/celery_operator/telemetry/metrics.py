@@ -6,7 +6,7 @@ Names follow controller-runtime, with the operator's prefix, so that dashboards 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -29,6 +29,8 @@ _RUN_BUCKETS: Final = (
 )  # fmt: skip
 """Seconds: controller-runtime's buckets, thinned where a Kubernetes API answers never fall."""
 _REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_AS_ASKED: Final = ("Suspended", "NotConfigured")
+"""Reasons of a condition that is False because the spec says so: nothing to wake anybody for."""
 _LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -60,6 +62,7 @@ class Metrics:
         self._clock = clock
         self._watch_events: dict[str, float] = {}
         self._found: dict[tuple[str, str], dict[tuple[str, str], int]] = {}
+        self._told: dict[tuple[str, str], dict[str, bool]] = {}
         self._add_reconcile()
         self._add_rollouts()
         self._add_workqueue()
@@ -104,6 +107,12 @@ class Metrics:
             "warnings",
             "What the linter finds in a CeleryCluster, by rule (see the linter's page) and severity: warning, hint.",
             "namespace", "cluster", "rule", "severity",
+        )  # fmt: skip
+        self.condition = self.gauge(
+            "condition",
+            "Conditions of a CeleryCluster by type: 1 True, 0 False. No value while one is Unknown, or False because "
+            "the spec says so (suspended, not configured).",
+            "namespace", "cluster", "type",
         )  # fmt: skip
 
     def _add_workqueue(self) -> None:
@@ -176,6 +185,22 @@ class Metrics:
         for labels, count in counts.items():
             if former.get(labels) != count:
                 self.warnings.labels(namespace, cluster, *labels).set(count)
+
+    def told(self, namespace: str, cluster: str, conditions: Iterable[Mapping[str, str]]) -> None:
+        """Show what the status of a CeleryCluster says now, in place of what it said before."""
+        shown = {
+            one["type"]: one["status"] == "True"
+            for one in conditions
+            if one["status"] == "True" or (one["status"] == "False" and one["reason"] not in _AS_ASKED)
+        }
+        former = self._told.pop((namespace, cluster), {})
+        if shown:
+            self._told[namespace, cluster] = shown
+        for name in former.keys() - shown.keys():
+            self.condition.remove(namespace, cluster, name)
+        for name, holds in shown.items():
+            if former.get(name) is not holds:
+                self.condition.labels(namespace, cluster, name).set(holds)
 
     def set_leader(self, name: str, leading: bool) -> None:
         """Say whether this process leads the election called `name`."""

@@ -24,7 +24,7 @@ class Finding:
 
 
 class Hours:
-    """An operator that serves one cluster, `team/shop`, with one group of workers, `web`."""
+    """An operator that serves one cluster, `team/shop`: the group `web` and, in bad hours, a full one, `reports`."""
 
     def __init__(self) -> None:
         self.metrics = Metrics(clock=self._clock)
@@ -45,6 +45,7 @@ class Hours:
         """It leads, two pods do what there is, and every pass succeeds."""
         self.metrics.set_leader("celery-operator", True)
         self.metrics.observe_watch_event("Deployment")
+        self._conditions("True")
         self._look(Queue(name="mail", ready=0), active=2, desired=2)
         self._pass("success")
 
@@ -53,9 +54,11 @@ class Hours:
         self._later, self._stuck = 7200.0, True
         self.metrics.set_leader("celery-operator", False)
         self.metrics.found("team", "shop", [Finding()])
+        self._conditions("False")
         self._look(None, active=0, desired=2)
         for desired in (2, 6):
             self._look(Queue(name="mail", ready=12, future_eta=2), active=0, desired=desired, age=300.0)
+        self._look(Queue(name="reports", ready=3), active=4, desired=2, group="reports")
         self.metrics.autoscaling.drained("team", "shop", "web", 0.3)
         self.metrics.autoscaling.wrong_pick("team", "shop", "web")
         self.metrics.observe_deadline("refused")
@@ -64,13 +67,13 @@ class Hours:
         self._pass("error")
         self._passes.retried()
 
-    def _look(self, queue: Queue | None, *, active: int, desired: int, age: float = 0.0) -> None:
-        """One look at the group, two pods of four slots; None stands for a queue that cannot be read."""
+    def _look(self, queue: Queue | None, *, active: int, desired: int, age: float = 0.0, group: str = "web") -> None:
+        """One look at a group, two pods of four slots; None stands for a queue that cannot be read."""
         now = self._clock()
         pods = tuple(Worker(pod=name, slots=4, active=active) for name in ("a", "b"))
         queues = (queue or Queue(name="mail", ready=None),)
         view = GroupView(
-            group="web",
+            group=group,
             policy=None,
             load=Load(queues=queues, workers=pods, replicas=2, slots_per_worker=4, unacked=active),
             decision=Decision(desired=desired, want=desired, reason=Reason.BACKLOG if desired > 2 else Reason.STEADY),
@@ -79,6 +82,10 @@ class Hours:
             read_at=now - age if queue else None,
         )
         self.metrics.autoscaling.observe("team", "shop", view, now)
+
+    def _conditions(self, status: str) -> None:
+        told = [{"type": name, "status": status, "reason": "Any"} for name in ("Ready", "BeatRunning")]
+        self.metrics.told("team", "shop", told)
 
     def _pass(self, result: str) -> None:
         self._passes.added()

@@ -13,6 +13,8 @@ from tests.unit.docs.markdown import DOCS, read
 
 METRICS = {metric.name: metric for metric in Metrics().descriptions}
 _SAMPLE = re.compile(rf"({PREFIX}\w+)(?:\{{([^}}]*)\}})?")
+_OF_TARGETS = {"namespace", "job"}
+"""Labels that Prometheus itself gives to what it scrapes."""
 _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count")}
 
 
@@ -50,7 +52,7 @@ def test_nothing_is_asked_for_that_is_not_there() -> None:
 def test_labels_are_those_of_the_metric() -> None:
     wrong = []
     for expression, sample, matchers in _asked():
-        labels = {*METRICS[_metric(sample) or sample].labels, "le"} if _metric(sample) else set()
+        labels = {*METRICS[_metric(sample) or sample].labels, "le", *_OF_TARGETS} if _metric(sample) else set()
         asked = set(re.findall(r"(\w+)\s*[=!]", matchers))
         for grouped in re.findall(rf"by \(([^)]*)\) \(*(?:\w+\()*{sample}\b", expression):
             asked |= {label.strip() for label in grouped.split(",")}

@@ -109,3 +109,24 @@ def test_what_the_linter_finds_is_counted_until_it_is_gone() -> None:
     assert hint not in exposed(metrics)
     metrics.found("team", "shop", ())
     assert [line for line in exposed(metrics) if line.startswith("celery_operator_warnings{")] == [other]
+
+
+def test_conditions_are_shown_as_the_status_has_them() -> None:
+    metrics = Metrics()
+
+    def shown() -> list[str]:
+        return [line for line in exposed(metrics) if line.startswith("celery_operator_condition{")]
+
+    def told(**conditions: tuple[str, str]) -> None:
+        entries = [{"type": each, "status": status, "reason": why} for each, (status, why) in conditions.items()]
+        metrics.told("team", "shop", entries)
+
+    of = 'celery_operator_condition{cluster="shop",namespace="team",type="%s"} %s'
+    told(Ready=("True", "Running"), BeatRunning=("False", "ContainerFailed"), FlowerAvailable=("Unknown", "x"))
+    assert shown() == [of % ("Ready", "1.0"), of % ("BeatRunning", "0.0")]
+    told(Ready=("False", "RollingOut"), BeatRunning=("Unknown", "NotConfigured"))
+    assert shown() == [of % ("Ready", "0.0")]
+    told(Ready=("False", "Suspended"), AutoscalingActive=("False", "NotConfigured"), Suspended=("True", "Suspended"))
+    assert shown() == [of % ("Suspended", "1.0")]
+    metrics.told("team", "shop", ())
+    assert shown() == []
