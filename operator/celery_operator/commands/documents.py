@@ -16,9 +16,12 @@ from pydantic import ValidationError
 from celery_operator.api import GROUP, KIND, VERSION
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.schema import crd
+from celery_operator.commands import kubectl_yaml
 from celery_operator.lint import structure
 
 STANDARD_INPUT: Final = "-"
+_TEMPLATE: Final = "{{"
+_RENDER: Final = "; if it is a Helm template, render it first: helm template NAME CHART | celery-operator lint -"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,20 +47,6 @@ class Document:
     errors: tuple[str, ...] = ()
 
 
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C is ten times as fast, where PyYAML was built with it."""
-
-
-class _Loader(_Safe):  # type: ignore[misc]
-    """As kubectl reads YAML: what looks like a date is a text."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def read(file: str) -> list[Document]:
     """The CeleryClusters of a file, or of standard input; what else it holds is passed over."""
     try:
@@ -66,15 +55,15 @@ def read(file: str) -> list[Document]:
         why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         return [_broken(Place(file=file), f"cannot be read: {why}")]
     try:
-        found = [_plain(document) for document in yaml.load_all(text, Loader=_Loader)]
+        found = [(_plain(document), twice) for document, twice in kubectl_yaml.documents(text)]
     except yaml.YAMLError as error:
-        return [_broken(Place(file=file), f"is no YAML: {_in_a_line(error)}")]
+        return [_broken(Place(file=file), f"is no YAML: {_in_a_line(error)}{_RENDER if _TEMPLATE in text else ''}")]
     except (TypeError, ValueError, RecursionError):
         return [_broken(Place(file=file), "holds a value that JSON has not, so Kubernetes cannot take it")]
     schema = _schema()
     return [
-        _document(manifest, Place(file=file, document=number), schema)
-        for number, document in enumerate(found, start=1)
+        _document(manifest, Place(file=file, document=number), schema, twice)
+        for number, (document, twice) in enumerate(found, start=1)
         for manifest in _manifests(document)
     ]
 
@@ -90,7 +79,7 @@ def _manifests(document: Any) -> Iterator[dict[str, Any]]:
         yield document
 
 
-def _document(manifest: dict[str, Any], place: Place, schema: dict[str, Any]) -> Document:
+def _document(manifest: dict[str, Any], place: Place, schema: dict[str, Any], twice: tuple[str, ...]) -> Document:
     metadata = manifest.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
@@ -98,8 +87,8 @@ def _document(manifest: dict[str, Any], place: Place, schema: dict[str, Any]) ->
     place = Place(file=place.file, document=place.document, cluster=name)
     if manifest["apiVersion"] != f"{GROUP}/{VERSION}":
         return _broken(place, f"apiVersion: must be {GROUP}/{VERSION}, and is {manifest['apiVersion']}")
-    errors = [] if "spec" in manifest else ["spec: is missing"]
-    errors += structure.problems(manifest.get("spec", {}), schema["spec"], "spec") if not errors else []
+    errors = [*twice, *([] if "spec" in manifest else ["spec: is missing"])]
+    errors += structure.problems(manifest.get("spec", {}), schema["spec"], "spec") if "spec" in manifest else []
     errors += [f"{key}: there is no such field" for key in manifest if key not in schema]
     if errors:
         return Document(place=place, errors=tuple(errors))

@@ -9,6 +9,7 @@ from celery_operator.api.cluster import CeleryClusterSpec
 _OLD_NAMES: Final = {
     "task_default_queue": "celery_default_queue",
     "task_default_rate_limit": "celery_default_rate_limit",
+    "task_always_eager": "celery_always_eager",
     "task_annotations": "celery_annotations",
     "task_ignore_result": "celery_ignore_result",
     "task_queue_max_priority": "celery_queue_max_priority",

@@ -31,7 +31,8 @@ has said, it does not guess.
 
 reads CeleryClusters from files, passes over everything else, and needs no cluster. It checks them against the CRD's
 schema, finds what the operator would refuse, and runs the rules below. The CRD's CEL rules are the API server's
-alone: `kubectl apply --dry-run=server` asks it.
+alone: `kubectl apply --dry-run=server` asks it. A key that stands twice in an object, of which kubectl drops one
+without a word, is bad input here.
 
 The command comes with the operator: `pip install .` in a checkout of its repository puts it on the PATH, and its image
 has it, too: `docker run --rm -i celery-operator/operator:{__version__} lint - < shop.yaml`.

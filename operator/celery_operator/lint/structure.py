@@ -32,7 +32,10 @@ def problems(value: Any, schema: Schema, path: str) -> Iterator[str]:
         return
     wrong = _wrong_type(value, schema)
     if wrong is not None:
-        yield f"{path}: must be {wrong}, and is {_shown(value)}"
+        unquoted = schema.get("type") == "string" and isinstance(value, bool | int | float)
+        # Not the value: an environment variable that is no text may be a password of digits.
+        found = "is a number or a truth value; put it in quotes" if unquoted else f"is {_shown(value)}"
+        yield f"{path}: must be {wrong}, and {found}"
         return
     if "enum" in schema and value not in schema["enum"]:
         yield f"{path}: must be one of {', '.join(map(str, schema['enum']))}, and is {_shown(value)}"

@@ -101,6 +101,11 @@ def test_what_counts_may_be_chosen(severity: str, code: dict[str, int]) -> None:
 
 BAD = [
     ("a: [", "-: is no YAML: "),
+    (GOOD.replace("shop:1", "{{ .Values.image }}"), "if it is a Helm template, render it first: helm template"),
+    (
+        f"{GOOD}  workers: [{{name: mail}}]\n",
+        "-: CeleryCluster shop: line 11: workers stands there for the second time, and kubectl drops the first one",
+    ),
     (GOOD.replace("image: shop:1", "imagee: shop:1"), "-: CeleryCluster shop: spec.image: is missing"),
     (
         GOOD.replace("name: web", "name: web, replica: 2"),
@@ -127,6 +132,14 @@ def test_bad_input_in_one_file_hides_no_finding_in_another(tmp_path: Path) -> No
     assert [each["file"].rpartition("/")[2] for each in answer["badInput"]] == ["bad.yaml", "missing.yaml"]
     assert answer["badInput"][1]["message"] == "cannot be read: No such file or directory"
     assert len(answer["findings"]) == 6
+
+
+def test_a_key_that_stands_twice_elsewhere_is_not_the_linters_business() -> None:
+    """Charts often repeat a label; and YAML's merge keys repeat what they stand for."""
+    other = "kind: ConfigMap\ndata: {a: b, a: c}\n---\n"
+    merged = GOOD.replace("[{name: web}]", "[{<<: &a {concurrency: 2}, concurrency: 4, name: web}]")
+    assert lint("-", given=f"{other}{GOOD}").returncode == 0
+    assert lint("-", given=merged).returncode == 0
 
 
 def test_nothing_to_look_at_is_no_success() -> None:

@@ -20,7 +20,7 @@ _JSON = st.recursive(
 _SETTINGS = (
     "task_routes", "CELERY_ROUTES", "task_annotations", "task_default_queue", "task_default_rate_limit",
     "broker_transport_options", "worker_eta_task_limit", "result_expires", "task_default_queue_type",
-    "worker_detect_quorum_queues", "redbeat_redis_url",
+    "worker_detect_quorum_queues", "redbeat_redis_url", "broker_connection_max_retries", "accept_content",
 )  # fmt: skip
 _made: dict[int, st.SearchStrategy[Any]] = {}
 _SHORT = 2

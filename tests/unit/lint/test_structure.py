@@ -34,8 +34,8 @@ def test_good_specs_are_good(spec: Json) -> None:
         (group(replica=2), "spec.workers[web].replica: there is no such field; did you mean replicas?"),
         (group(zzz=2), "spec.workers[web].zzz: there is no such field"),
         ({"image": None}, "spec.image: it has no value; give it one, or remove it"),
-        ({"image": 5}, "spec.image: must be a text, and is 5"),
-        ({"image": True}, "spec.image: must be a text, and is true"),
+        ({"image": 5}, "spec.image: must be a text, and is a number or a truth value; put it in quotes"),
+        ({"image": True}, "spec.image: must be a text, and is a number or a truth value; put it in quotes"),
         ({"image": ""}, "spec.image: must have 1 characters or more, and has 0"),
         ({"workers": {}}, "spec.workers: must be a list, and is an object"),
         ({"workers": []}, "spec.workers: must have 1 entries or more, and has 0"),
@@ -55,8 +55,9 @@ def test_good_specs_are_good(spec: Json) -> None:
         ),
         (group(maxMemoryPerChild="lots"), "spec.workers[web].maxMemoryPerChild: 'lots' does not match "),
         ({"paused": "yes"}, "spec.paused: must be true or false, and is 'yes'"),
-        ({"podLabels": {"a": 1}}, "spec.podLabels[a]: must be a text, and is 1"),
-        ({"broker": {"url": 3}}, "spec.broker.url: must be a text, and is 3"),
+        ({"podLabels": {"a": 1}}, "spec.podLabels[a]: must be a text, and is a number"),
+        ({"broker": {"url": 3}}, "spec.broker.url: must be a text, and is a number"),
+        ({"env": [{"name": "PIN", "value": 48151623}]}, "spec.env[PIN].value: must be a text, and is a number"),
         ({"app": "redis://:hunter2@r"}, "spec.app: a URL does not match "),
         ({"app": ":hunter2@r:6379"}, "spec.app: a text that may hold a password does not match "),
         ({"app": "somebody@example.com"}, "spec.app: 'somebody@example.com' does not match "),
@@ -67,6 +68,7 @@ def test_a_mistake_is_named_with_its_path(spec: Json, problem: str) -> None:
     (line,) = found(spec)
     assert line.startswith(problem)
     assert "hunter2" not in line
+    assert "48151623" not in line
 
 
 def test_all_mistakes_are_named_at_once() -> None:
