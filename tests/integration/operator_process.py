@@ -21,7 +21,17 @@ STOP_TIMEOUT = 30.0
 class OperatorProcess:
     """One operator that serves one namespace, with a Lease of its own in it."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, directory: Path, *, identity: str = "test") -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        directory: Path,
+        *,
+        identity: str = "test",
+        program: tuple[str, ...] = ("-m", "celery_operator"),
+    ) -> None:
+        """``program``: what Python runs."""
+        self._program = program
         self.log = directory / f"operator-{identity}.log"
         self._environment = {
             **os.environ,
@@ -49,7 +59,7 @@ class OperatorProcess:
         with self.log.open("ab") as sink:
             self._log_start = sink.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "celery_operator"], env=self._environment, stdout=sink, stderr=sink
+                [sys.executable, *self._program], env=self._environment, stdout=sink, stderr=sink
             )
 
     def start(self) -> None:

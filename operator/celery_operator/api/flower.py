@@ -187,7 +187,7 @@ class Flower(ApiModel):
     """True: Flower loads spec.app, with env, envFrom and volumes of the cluster, which its image has to contain. Needed
     where the application's code holds connection settings or registers serializers; otherwise it needs none of it."""
     replicas: Annotated[int, Field(ge=0, le=10)] | None = None
-    """Number of pods; 1 when absent. Each one remembers what it saw since its start."""
+    """Number of pods; 1 when absent. Each one remembers, and counts in its metrics, what it saw since its start."""
     auth: FlowerAuth | None = None
     """Who may see it. When absent, anybody who reaches the Service."""
     cookie_secret_from: SecretKeySource | None = None

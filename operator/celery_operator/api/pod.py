@@ -11,12 +11,16 @@ from celery_operator.api.scalars import ObjectName, Quantity
 
 EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^=\s]+$")]
 Key = Annotated[str, Field(min_length=1, max_length=253)]
+FREE_LABELS = ("app.kubernetes.io/part-of", "app.kubernetes.io/version")
+"""The recommended labels (kubernetes.io, "Recommended Labels") that the operator does not set itself."""
 Labels = Annotated[
     dict[str, Annotated[str, Field(max_length=63)]],
     Field(max_length=64),
     Cel(
-        "self.all(k, !k.startsWith('celery-operator.dev/') && !k.startsWith('app.kubernetes.io/'))",
-        "labels below celery-operator.dev/ and app.kubernetes.io/ belong to the operator; use another prefix",
+        "self.all(k, !k.startsWith('celery-operator.dev/') && "
+        f"(!k.startsWith('app.kubernetes.io/') || k in {list(FREE_LABELS)!r}))",
+        "labels below celery-operator.dev/ and app.kubernetes.io/ (but part-of and version) belong to the operator; "
+        "use another prefix",
     ),
 ]
 Annotations = Annotated[dict[str, Annotated[str, Field(max_length=262144)]], Field(max_length=64)]

@@ -7,6 +7,7 @@ import os
 import signal
 
 from celery_operator.kube.errors import NoCluster
+from celery_operator.observe.broker.lookups import EventLoop
 from celery_operator.process import Operator
 from celery_operator.settings import Settings
 from celery_operator.telemetry import logging as log_lines
@@ -19,7 +20,8 @@ def run() -> int | str:
     if settings.kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(settings.kubeconfig)
     try:
-        return asyncio.run(_run(settings))
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            return runner.run(_run(settings))
     except NoCluster as error:
         return f"celery-operator: {error}"
 

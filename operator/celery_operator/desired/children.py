@@ -34,7 +34,7 @@ def build(cluster: CeleryCluster, surroundings: Surroundings) -> list[dict[str, 
     spec = cluster.spec
     out = [runtime_configmap.build(cluster, surroundings.runtime)]
     if spec.network_policy is not None:
-        out += network_policy.build(cluster, spec.network_policy, surroundings.platform.operator_namespace)
+        out += network_policy.build(cluster, spec.network_policy, surroundings)
     if spec.service_account_name is None or connections.wants_managed_redis(spec):
         out.append(service_account.build(cluster))
     if connections.wants_managed_redis(spec):

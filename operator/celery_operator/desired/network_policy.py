@@ -17,6 +17,7 @@ from celery_operator.desired import beat_statefulset, connections, flower, hook_
 from celery_operator.desired import worker_deployment as worker
 from celery_operator.desired.connections import Connection
 from celery_operator.desired.metadata import child_metadata, selector
+from celery_operator.desired.pod import Surroundings
 
 Rule = dict[str, Any]
 
@@ -63,11 +64,14 @@ _PORTS: Final = {
 """Ports of the servers behind URLs that name none, by the first or last word of the scheme; rpc uses the broker."""
 
 
-def build(cluster: CeleryCluster, policies: NetworkPolicies, operator_namespace: str) -> Iterator[dict[str, Any]]:
-    """The policies of the components that there are. The operator's pods run in `operator_namespace`."""
-    spec, operator = cluster.spec, {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: operator_namespace}}}
+def build(cluster: CeleryCluster, policies: NetworkPolicies, surroundings: Surroundings) -> Iterator[dict[str, Any]]:
+    """The policies of the components that there are. A managed Redis that is being left keeps the one that it has."""
+    spec = cluster.spec
+    operator = {"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: surroundings.platform.operator_namespace}}}
     asks = [{"from": [operator], "ports": _tcp(probes.PORT_NAME)}]
-    out, extra_in, extra_out = _outwards(cluster, policies), policies.extra_ingress or [], policies.extra_egress or []
+    needs_redis = connections.wants_managed_redis(spec) or surroundings.leaves_redis
+    out = _outwards(cluster, policies, needs_redis)
+    extra_in, extra_out = policies.extra_ingress or [], policies.extra_egress or []
     yield _policy(cluster, worker.COMPONENT, [*asks, *extra_in], [*out, *extra_out])
     if spec.beat is not None:
         yield _policy(cluster, beat_statefulset.COMPONENT, [*asks, *extra_in], [*out, *extra_out])
@@ -97,12 +101,12 @@ def _policy(cluster: CeleryCluster, component: str, ingress: list[Rule], egress:
     }
 
 
-def _outwards(cluster: CeleryCluster, policies: NetworkPolicies) -> list[Rule]:
+def _outwards(cluster: CeleryCluster, policies: NetworkPolicies, needs_redis: bool) -> list[Rule]:
     """What every process of Celery needs: names, the broker and the result backend."""
     rules: list[Rule] = [
         {"ports": [{"protocol": protocol, "port": port} for port in _DNS_PORTS for protocol in ("UDP", "TCP")]}
     ]
-    if connections.wants_managed_redis(cluster.spec):
+    if needs_redis:
         redis = {"podSelector": {"matchLabels": selector(cluster, managed_redis.COMPONENT)}}
         rules.append({"to": [redis], "ports": _tcp(connections.REDIS_PORT)})
     ports = policies.broker_ports if policies.broker_ports is not None else sorted(set(_ports(cluster.spec)))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.api.overrides import Overrides
-from celery_operator.api.pod import URL_VARIABLES, PodTemplate, Resources
+from celery_operator.api.pod import FREE_LABELS, URL_VARIABLES, PodTemplate, Resources
 from celery_operator.api.probes import Probes
 from celery_operator.desired import (
     component,
@@ -58,6 +58,8 @@ class Surroundings:
     """What a child (by name) keeps, because nothing but what follows would change."""
     redis_secret_uid: str | None = None
     """Identity of the managed Redis' password: a new password must reach every pod."""
+    leaves_redis: bool = False
+    """Whether pods still work with a managed Redis that the spec wants no more."""
     references_hashes: Mapping[str, str] = field(default_factory=dict)
     """By child: of the data that its pods read from Secrets and ConfigMaps: a rotated credential rolls them."""
     platform: Platform = field(default_factory=Platform)
@@ -309,5 +311,5 @@ def _objects(patch: dict[str, Any], field: str, path: str) -> list[dict[str, Any
 def _refuse_owned_labels(labels_: dict[str, str], where: str) -> None:
     """The CRD refuses them as well; here they could break selectors, so nothing is left to its version."""
     for name in labels_:
-        if name.startswith(("celery-operator.dev/", "app.kubernetes.io/")):
+        if name.startswith(("celery-operator.dev/", "app.kubernetes.io/")) and name not in FREE_LABELS:
             raise MergeError(f"{where}.metadata.labels[{name}]", "belongs to the operator; use another prefix")

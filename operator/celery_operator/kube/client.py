@@ -43,10 +43,17 @@ REQUEST_TIMEOUT: Final = 30.0
 """Seconds for one call, waiting for a free slot included."""
 
 WRITE_TIMEOUT: Final = 5.0
-"""Seconds for a write: one that was sent while the Lease was surely held must have ended before another can lead."""
+"""Seconds for a write: one that was sent while the Lease was surely held must have ended before another can lead.
+
+Without the wait for a free slot, before which the Lease is looked at: the children of a hundred groups are tried at
+once, and on a slow API server the last of them waits for those before it.
+"""
 
 LIST_CHUNK: Final = 500
 """Objects per page of a list: the chunk size of client-go's pager."""
+
+_DOES_NOT_FIT: Final = "the server rejected our request due to an error in our request"
+"""The whole answer to a JSON patch that cannot be carried out (apimachinery, errors.go, NewGenericServerResponse)."""
 
 Manifests = list[Manifest]
 Query = list[tuple[str, str]]
@@ -220,22 +227,37 @@ class KubeClient:
         except NotFound:
             return
 
-    async def patch_status(
+    async def replace_status(
         self,
         ref: ObjectRef,
         status: dict[str, Any],
         *,
+        uid: str,
         field_manager: str,
         field_validation: FieldValidation = "Strict",
     ) -> Manifest:
-        """Merge `status` into the object's status subresource; nothing outside status can change.
+        """Make `status` all that the object with this `uid` has in its status; nothing outside status can change.
 
-        Lists are replaced whole, keys that `status` does not name stay, and a key given as None is removed.
+        Raises NotFound when that object is gone, whatever has its name now.
         """
+        # A merge patch cannot ask for the uid: for a custom resource's status the API server takes all metadata from
+        # what is stored before it compares anything (apiextensions-apiserver, customresource/status_strategy.go).
+        patch: Manifests = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
         path = ref.kind.path(namespace=ref.namespace, name=ref.name, subresource="status")
         query = [("fieldManager", field_manager), ("fieldValidation", field_validation)]
-        body = {"status": status}
-        return await self._write("patch_status", ref.kind, "PATCH", path, query, body, "application/merge-patch+json")
+        try:
+            return await self._write(
+                "patch_status", ref.kind, "PATCH", path, query, patch, "application/json-patch+json"
+            )
+        except Invalid as error:
+            if error.message != _DOES_NOT_FIT:
+                raise
+            # Of the two operations only the test can fail.
+            message = f"{ref} is another object than the one that the status is of"
+            raise NotFound(message, status=404, reason="NotFound") from error
 
     async def merge_patch(self, ref: ObjectRef, patch: Manifest, *, field_manager: str) -> Manifest:
         """Merge `patch` (RFC 7386) into the object. A `metadata.resourceVersion` in it is a precondition."""
@@ -282,12 +304,16 @@ class KubeClient:
         write: bool = False,
     ) -> Manifest:
         """Send one request inside the limits of time and number and return the decoded object."""
-        limit = min(self._timeout, WRITE_TIMEOUT) if write else self._timeout
+        limit = self._timeout
         try:
             async with asyncio.timeout(limit), self._slots:
-                if write and not self._may_write():
+                if not write:
+                    return await self._send(verb, kind, method, path, query or [], body, content_type)
+                if not self._may_write():
                     raise NotLeader(f"{verb} {kind.kind}: the Lease is not held")
-                return await self._send(verb, kind, method, path, query or [], body, content_type)
+                limit = min(limit, WRITE_TIMEOUT)
+                async with asyncio.timeout(limit):
+                    return await self._send(verb, kind, method, path, query or [], body, content_type)
         except TimeoutError as error:
             raise Unavailable(f"{verb} {kind.kind}: no answer within {limit:g} s") from error
         except (aiohttp.ClientError, OSError) as error:

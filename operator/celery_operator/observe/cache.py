@@ -13,6 +13,7 @@ from typing import Any, Final
 from celery_operator.desired import runtime_configmap
 from celery_operator.desired.digest import digest
 from celery_operator.kube.objects import CONFIG_MAP, DEPLOYMENT, POD, STATEFUL_SET, Kind, Manifest, ObjectRef
+from celery_operator.observe import number_writers
 from celery_operator.observe.key import ClusterKey
 
 _POD_STATUS: Final = (
@@ -117,11 +118,13 @@ class ObjectCache:
 
 
 def strip(manifest: Manifest) -> Manifest:
-    """The object without what nobody here reads: managedFields, most of a pod, the text of ConfigMaps."""
+    """The object without what nobody here reads: most of managedFields and of a pod, the text of ConfigMaps."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
     ref = ObjectRef.of(manifest)
     if ref.kind == POD:
         return {**manifest, "metadata": metadata, **_strip_pod(manifest)}
+    if ref.kind == DEPLOYMENT and (writers := number_writers.entries(manifest)):
+        metadata["managedFields"] = writers
     out = {**manifest, "metadata": metadata}
     if ref.kind in (DEPLOYMENT, STATEFUL_SET) and "template" in out.get("spec", {}):
         out["spec"] = {**out["spec"], "template": runtime_configmap.with_shared_items(out["spec"]["template"])}

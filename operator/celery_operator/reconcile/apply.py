@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from celery_operator.api.cluster import CeleryCluster
@@ -28,11 +28,15 @@ _TRIED: Final = "dry run"
 
 
 class Rejected(Exception):  # noqa: N818 - says what the API server did
-    """The API server calls at least one child invalid; nothing was written. `problems` has a line for each."""
+    """The API server calls at least one child invalid; nothing was written. `problems` has a line for each.
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    `partly`: only Flower's children are, of which none was written; everything else was.
+    """
+
+    def __init__(self, problems: tuple[str, ...], *, partly: bool = False) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+        self.partly = partly
 
 
 class _Outdated(Exception):  # noqa: N818 - says what the plan is
@@ -81,8 +85,8 @@ class Applier:
         by_load = {scaled.ref for scaled in plan.scaled}
         first = [step for step in plan.applies if step.manager == SCALE_MANAGER and step.ref in by_load]
         refused = await self._mark_all(plan.marks)
-        # A pod that works may still be the cheapest then.
-        held = {scaled.ref for scaled in plan.scaled if scaled.after < scaled.before} if refused else set()
+        # A pod of the group that works may still be the cheapest then.
+        held = {scaled.ref for scaled in plan.scaled if scaled.after < scaled.before and scaled.group in refused}
         await self._write_all((step for step in first if step.ref not in held), memory)
         tried = {(step.ref, _TRIED): Applied(desired=step.desired, live="") for step in plan.withheld}
         flowers = [step for step in plan.applies if step.ref.name == names.flower(cluster.metadata.name)]
@@ -96,10 +100,13 @@ class Applier:
         await self._write_all(rest, memory)
         await self._delete(plan.deletes)
         if flowers:  # last and for themselves: what is wrong with them holds back no worker
-            await self._dry_run(tuple(flowers))
+            try:
+                await self._dry_run(tuple(flowers))
+            except Rejected as error:
+                raise Rejected(error.problems, partly=True) from error
             await self._write_all(flowers, memory)
         if refused:
-            raise refused[0]
+            raise next(iter(refused.values()))
         return False
 
     async def _write_all(self, steps: Iterable[Apply], memory: dict[tuple[ObjectRef, str], Applied]) -> None:
@@ -155,13 +162,19 @@ class Applier:
             return None
         return Applied(desired=step.desired, live=live_digest(result), follows=_follows(result))
 
-    async def _mark_all(self, marks: Iterable[Mark]) -> list[ApiError]:
-        """Annotate each pod; what was refused holds back nothing but lower numbers, and is to be raised at the end."""
+    async def _mark_all(self, marks: Sequence[Mark]) -> dict[str, ApiError]:
+        """Annotate each pod; refusals by group, which hold back its lower number alone and are to be raised at the end.
+
+        What is raised is tried again: the next plan has these marks, too, as long as they are wanted.
+        """
         answers = await asyncio.gather(*map(self._mark, marks), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, ApiError):
+        refused = {}
+        for mark, answer in zip(marks, answers, strict=True):
+            if isinstance(answer, ApiError):
+                refused[mark.group] = answer
+            elif isinstance(answer, BaseException):
                 raise answer
-        return [answer for answer in answers if isinstance(answer, ApiError)]
+        return refused
 
     async def _mark(self, mark: Mark) -> None:
         """Annotate a pod, unless it is gone or another one."""

@@ -27,8 +27,8 @@ FAILED: Final = "BeforeRolloutFailed"
 _WAITING_COMPONENTS: Final = ("worker", "beat")
 _AGAIN: Final = "change the spec, or delete the Job to run it once more"
 _NOTHING_NEW: Final = "nothing new is rolled out before it succeeds, and what runs goes on"
-_PODS: Final = ("active", "succeeded", "failed", "terminating")
-"""What a Job's status counts pods by."""
+_PODS: Final = ("active", "succeeded", "failed", "terminating", "uncountedTerminatedPods")
+"""What a Job's status tells pods by. One that has just ended is in the last alone, until its finalizer is removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ class Blocked:
     reason: str
     problems: tuple[str, ...]
     retry: float | None = None
+    partly: bool = False
+    """The problems are Flower's alone, and everything else was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,8 @@ def make(snapshot: Snapshot) -> Plan:
     found = problems.find(cluster)
     refused = Blocked(reason="InvalidSpec", problems=found) if found else None
     if cluster.spec.paused:
-        return Plan(blocked=refused, held=refused is not None or _changes_wait(snapshot))
+        held = refused is not None or _changes_wait(snapshot)
+        return Plan(blocked=refused, held=held, marks=tuple(replicas.settled_marks(snapshot)))
     if refused is not None:
         return _only_scale(snapshot, refused)
     if snapshot.missing_references and not cluster.spec.suspend:  # no pod is to start that could miss them
@@ -172,12 +175,13 @@ def desired_refs(snapshot: Snapshot) -> list[ObjectRef]:
 
 def _current(snapshot: Snapshot) -> Surroundings:
     """With the runtime that this operator ships."""
-    secret_uid = None
-    if connections.wants_managed_redis(snapshot.cluster.spec):
+    secret_uid, wants_redis = None, connections.wants_managed_redis(snapshot.cluster.spec)
+    if wants_redis:
         secret_uid = "pending" if snapshot.redis_secret is None else str(snapshot.redis_secret["metadata"]["uid"])
     return Surroundings(
         runtime=snapshot.runtime,
         redis_secret_uid=secret_uid,
+        leaves_redis=not wants_redis and in_use.managed_redis(snapshot),
         references_hashes=snapshot.references_hashes,
         platform=snapshot.platform,
     )
@@ -246,6 +250,7 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
     applies: list[Apply] = []
     found: list[Stranger] = []
     wanted: set[ObjectRef] = set()
+    strange: set[ObjectRef] = set()
     mine: list[Manifest] = []
     for manifest in desired:
         ref = ObjectRef.of(manifest)
@@ -253,6 +258,9 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
         live = snapshot.live.get(ref)
         if live is not None and not owned(snapshot.cluster, live):
             found.append(strangers.describe(snapshot.cluster, live))
+            strange.add(ref)
+        elif strangers.newly_used(snapshot.cluster, manifest, live, strange):  # what others need comes first
+            applies += [step for step in changes.applies(snapshot, ref, manifest, live) if _is_scaling(snapshot, step)]
         else:
             mine.append(manifest)
             applies += changes.applies(snapshot, ref, manifest, live)
@@ -268,7 +276,8 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
     now = [step for step in applies if step.ref not in waiting or _is_scaling(snapshot, step)]
     held = [manifest for manifest in mine if ObjectRef.of(manifest) in waiting and hooks.concerns(manifest)]
     now += _around_templates(snapshot, held)
-    now += job if hook.create and hold.wait is None else ()
+    starts = hook.create and hold.wait is None
+    now += [step for step in job if starts and not strangers.newly_used(snapshot.cluster, step.manifest, None, strange)]
     unwanted = tuple(_deletes(snapshot, wanted, keep=_BEAT_MAY_USE if waits_for else ()))
     if hook.pending is not None or hold.wait is not None:
         # What is no longer wanted goes with what takes its place; but no workload of a former spec outlives suspend.
@@ -276,7 +285,7 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
         unwanted = tuple(each for each in unwanted if at_zero and hooks.concerns(snapshot.live[each.ref]))
     plan = Plan(
         applies=tuple(now),
-        marks=tuple(replicas.marks(snapshot)),
+        marks=tuple(replicas.settled_marks(snapshot)),
         deletes=(*unwanted, *hook.deletes),
         create_redis_secret=connections.wants_managed_redis(snapshot.cluster.spec) and snapshot.redis_secret is None,
         withheld=tuple(step for step in applies if step.ref in waiting and step.manager == FIELD_MANAGER),

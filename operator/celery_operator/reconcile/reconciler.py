@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,10 +27,9 @@ from celery_operator.observe.cache import ObjectCache, strip
 from celery_operator.observe.key import ClusterKey
 from celery_operator.observe.references import Readings, ReferenceReader
 from celery_operator.observe.snapshot import Snapshot, Target
-from celery_operator.reconcile import deadlines, queue_agreement
+from celery_operator.reconcile import deadlines, queue_agreement, scaling_events
 from celery_operator.reconcile import plan as planning
 from celery_operator.reconcile.apply import AppliedMemory, Applier, Rejected
-from celery_operator.reconcile.autoscaling.document import explain
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.reconcile.lint_facts import Facts
 from celery_operator.reconcile.messenger import Messenger
@@ -42,9 +40,6 @@ from celery_operator.reconcile.status import former_warnings, queues_match
 from celery_operator.reconcile.status.build import StatusEvent
 from celery_operator.reconcile.status.view import StatusView
 from celery_operator.reconcile.status_writer import StatusWriter
-from celery_operator.telemetry.logging import mask_secrets
-
-_LOG = logging.getLogger(__name__)
 
 DEADLINE: Final = 30.0
 """Seconds for one pass."""
@@ -89,6 +84,7 @@ class PassObserver(Protocol):
     def references_changed(self) -> None: ...
     def rollout_held(self) -> None: ...
     def found(self, namespace: str, cluster: str, findings: Sequence[Finding]) -> None: ...
+    def told(self, namespace: str, cluster: str, conditions: Sequence[Mapping[str, str]]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +143,7 @@ class Reconciler:
         self._linter = Linter(lambda broker: self._neighbourhoods.changed(broker))
         self._neighbourhoods = Neighbourhoods(members=self._linter.on, on_change=on_neighbours)
         self._applier = Applier(client, cache, self._memory)
-        self._status = StatusWriter(client, events)
+        self._status = StatusWriter(client, cache, events)
 
     def learn_neighbours(self) -> None:
         """To be called before the first pass of all: else it would tell that warnings about neighbours are over."""
@@ -193,6 +189,7 @@ class Reconciler:
         self._status.forget(key)
         self._linter.forget(key.namespace, key.name)
         self._observer.found(key.namespace, key.name, ())
+        self._observer.told(key.namespace, key.name, ())
 
     async def _pass(self, manifest: Manifest, cluster: CeleryCluster) -> float | None:
         key = ClusterKey.of_cluster(manifest)
@@ -200,11 +197,11 @@ class Reconciler:
         if outcome.again:
             return 0.0
         plan, failure = outcome.plan, outcome.failure
-        if cluster.spec.paused or plan.blocked is None or not self._scaler.knows(key):
+        if cluster.spec.paused or plan.blocked is None or plan.blocked.partly or not self._scaler.knows(key):
             self._scaler.watch(key, cluster)  # a refused spec changes nothing else, and the former one goes on
         if failure is None:
             await self._tell_of(outcome, manifest)
-        await self._tell_of_scaling(plan, manifest)
+        await scaling_events.record(self._events, self._cache, manifest, plan.scaled, self._scaler.views(key))
         view = self._view(cluster, plan, failure)
         self._observer.found(key.namespace, key.name, view.findings)
         await self._write_status(manifest, view)
@@ -229,10 +226,7 @@ class Reconciler:
                 self._compare_queues(snapshot, plan)
                 again = await self._applier.execute(cluster, plan)
         except Rejected as error:
-            blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
-            # It waits for no queues, whatever it would wait for: each try would tell of a wait that leads nowhere.
-            plan = replace(plan, blocked=blocked, queue_wait=None)
-            return Outcome(plan=plan, reads_references=bool(readings.hashes))
+            return Outcome(plan=_rejected(plan, error), reads_references=bool(readings.hashes))
         except ApiError as error:
             return Outcome(plan=plan, failure=error)
         except TimeoutError:
@@ -259,21 +253,6 @@ class Reconciler:
                 reason="ReferencesChanged",
                 message=_ROTATED.format(", ".join(outcome.changed) or _UNKNOWN_SOURCE),
                 action="RollOut",
-            )
-
-    async def _tell_of_scaling(self, plan: Plan, manifest: Manifest) -> None:
-        """An Event for each group whose number was changed, with what it was decided from."""
-        views = self._scaler.views(ClusterKey.of_cluster(manifest))
-        for scaled in plan.scaled:
-            live = self._cache.get(scaled.ref)
-            if live is None or live["spec"].get("replicas") != scaled.after or scaled.group not in views:
-                continue
-            await self._events.record(
-                manifest,
-                type="Normal",
-                reason="ScaledUp" if scaled.after > scaled.before else "ScaledDown",
-                message=f"from {scaled.before} to {scaled.after} workers: {explain(views[scaled.group])}",
-                action="Scale",
             )
 
     async def _observe(self, cluster: CeleryCluster, readings: Readings) -> Snapshot:
@@ -368,7 +347,7 @@ class Reconciler:
 
     async def _write_status(self, manifest: Manifest, view: StatusView) -> None:
         previous = manifest.get("status") or {}
-        await self._publish(manifest, *status_building.build(view, previous, self._now()))
+        await self._tell(manifest, *status_building.build(view, previous, self._now()))
 
     async def _write_invalid(self, manifest: Manifest, error: ValidationError) -> None:
         """A stored object that the models refuse: only possible when the CRD is of another version than we."""
@@ -378,17 +357,12 @@ class Reconciler:
         )
         previous: dict[str, Any] = manifest.get("status") or {}
         generation = int(manifest["metadata"].get("generation", 0))
-        await self._publish(manifest, *status_building.unreadable(problems, previous, generation, self._now()))
+        await self._tell(manifest, *status_building.unreadable(problems, previous, generation, self._now()))
 
-    async def _publish(self, manifest: Manifest, status: dict[str, Any], events: tuple[StatusEvent, ...]) -> None:
-        """The one status write of a pass, skipped when nothing changed, and the Events that go with it."""
-        written = await self._status.write(manifest, _masked(status))
-        if written is not None:
-            self._cache.put(written)
-        for event in events:
-            await self._events.record(
-                manifest, type=event.type, reason=event.reason, message=mask_secrets(event.message), action=event.action
-            )
+    async def _tell(self, manifest: Manifest, status: dict[str, Any], events: tuple[StatusEvent, ...]) -> None:
+        key = ClusterKey.of_cluster(manifest)
+        self._observer.told(key.namespace, key.name, status["conditions"])
+        await self._status.publish(manifest, status, events)
 
 
 def _is_false(status: Mapping[str, Any], condition: str) -> bool:
@@ -396,10 +370,12 @@ def _is_false(status: Mapping[str, Any], condition: str) -> bool:
     return any(each.get("status") == "False" for each in found)
 
 
-def _masked(value: Any) -> Any:
-    """A status without the credentials of any URL: what the API server or a kubelet says may quote a spec."""
-    if isinstance(value, str):
-        return mask_secrets(value)
-    if isinstance(value, dict):
-        return {key: _masked(entry) for key, entry in value.items()}
-    return [_masked(entry) for entry in value] if isinstance(value, list) else value
+def _rejected(plan: Plan, error: Rejected) -> Plan:
+    """What became of a plan that the API server refused."""
+    if error.partly:
+        retry = min(_RETRY_REJECTED, plan.requeue_after or _RETRY_REJECTED)  # what else it waits for comes no later
+        problems = (*error.problems, "everything but Flower is applied")
+        return replace(plan, blocked=Blocked(reason="InvalidSpec", problems=problems, retry=retry, partly=True))
+    blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
+    # It waits for no queues, whatever it would wait for: each try would tell of a wait that leads nowhere.
+    return replace(plan, blocked=blocked, queue_wait=None)

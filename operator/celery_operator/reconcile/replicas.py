@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from celery_operator.desired import names
 from celery_operator.desired.digest import digest
-from celery_operator.desired.metadata import GROUP_LABEL, SUSPENDED_REPLICAS_ANNOTATION
-from celery_operator.desired.worker_deployment import owns_replicas
+from celery_operator.desired.metadata import COMPONENT_LABEL, GROUP_LABEL, SUSPENDED_REPLICAS_ANNOTATION
+from celery_operator.desired.worker_deployment import COMPONENT, owns_replicas
 from celery_operator.kube.objects import DEPLOYMENT, POD, Manifest, ObjectRef
-from celery_operator.observe.snapshot import Snapshot, Target
+from celery_operator.observe.snapshot import PodMark, Snapshot, Target
+from celery_operator.reconcile.autoscaling import pod_marks, policy
 from celery_operator.reconcile.steps import SCALE_MANAGER, Apply, Mark, Scaled
 from celery_operator.reconcile.strangers import owned
 
@@ -146,23 +147,44 @@ def scaled(snapshot: Snapshot, steps: Iterable[Apply]) -> Iterator[Scaled]:
             yield Scaled(group=groups[step.ref.name], ref=step.ref, before=before, after=after)
 
 
+def settled_marks(snapshot: Snapshot) -> Iterator[Mark]:
+    """The marks, and none is left where nobody looks at the load any more: neither a pause nor another scaler ends it.
+
+    A former look's wishes count there no more.
+    """
+    spec = snapshot.cluster.spec
+    looked_at = {group.name for group in spec.workers if policy.watched(group) and not spec.paused}
+    yield from (mark for mark in marks(snapshot) if mark.group in looked_at)
+    for pod in snapshot.pods:
+        metadata, group = pod["metadata"], _group(pod)
+        if group is None or group in looked_at or "deletionTimestamp" in metadata or not _is_worker(pod):
+            continue
+        if found := pod_marks.left_over(pod):
+            ref = ObjectRef(kind=POD, namespace=metadata["namespace"], name=metadata["name"])
+            yield Mark(group=group, ref=ref, mark=PodMark(uid=metadata["uid"], annotations=found))
+
+
 def marks(snapshot: Snapshot) -> Iterator[Mark]:
     """Annotations of pods that differ from what the autoscaler wants."""
     namespace = snapshot.cluster.metadata.namespace
     live = {pod["metadata"]["name"]: pod["metadata"] for pod in snapshot.pods}
-    for target in snapshot.targets.values():
+    for group, target in snapshot.targets.items():
         for name, mark in target.marks.items():
             found = live.get(name)
             if found is None or found["uid"] != mark.uid:
                 continue
             annotations = found.get("annotations") or {}
             if any(annotations.get(key) != value for key, value in mark.annotations.items()):
-                yield Mark(ref=ObjectRef(kind=POD, namespace=namespace, name=name), mark=mark)
+                yield Mark(group=group, ref=ObjectRef(kind=POD, namespace=namespace, name=name), mark=mark)
 
 
 def _target(snapshot: Snapshot, manifest: Manifest) -> Target | None:
     name = _group(manifest)
     return None if name is None else _target_of(snapshot, name)
+
+
+def _is_worker(pod: Manifest) -> bool:
+    return bool((pod["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == COMPONENT)
 
 
 def _group(manifest: Manifest) -> str | None:

@@ -30,6 +30,8 @@ class Apply:
 class Mark:
     """Annotations of a pod to set and (None) to remove. One that is gone by then needs none."""
 
+    group: str
+    """The worker group of the pod: only its number depends on the mark."""
     ref: ObjectRef
     mark: PodMark
 

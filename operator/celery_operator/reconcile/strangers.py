@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from celery_operator.api import GROUP, KIND
 from celery_operator.api.cluster import CeleryCluster
 from celery_operator.desired.metadata import CLUSTER_LABEL, MANAGED_BY, MANAGED_BY_LABEL, RETAINED_ANNOTATION
-from celery_operator.kube.objects import Manifest, ObjectRef
+from celery_operator.kube.objects import (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    SERVICE_ACCOUNT,
+    Kind,
+    Manifest,
+    ObjectRef,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,26 @@ def describe(cluster: CeleryCluster, live: Manifest) -> Stranger:
     if "deletionTimestamp" in live["metadata"]:
         return Stranger(message=f"{name} belongs to somebody else and is being deleted", leaving=True)
     return Stranger(message=f"{name} exists and belongs to somebody else; rename or delete it", leaving=False)
+
+
+def newly_used(cluster: CeleryCluster, wanted: Manifest, live: Manifest | None, strange: Collection[ObjectRef]) -> bool:
+    """Whether the wanted pods of a child get one of these: data, code or an identity of somebody else's.
+
+    Not what its live pods have already, and no ServiceAccount that the spec itself names.
+    """
+    used = _used(cluster, wanted) - (set() if live is None else _used(cluster, live))
+    return any((ref.kind, ref.name) in used for ref in strange)
+
+
+def _used(cluster: CeleryCluster, child: Manifest) -> set[tuple[Kind, str | None]]:
+    spec = ((child.get("spec") or {}).get("template") or {}).get("spec") or {}
+    found: set[tuple[Kind, str | None]] = set()
+    if cluster.spec.service_account_name is None:
+        found.add((SERVICE_ACCOUNT, spec.get("serviceAccountName")))
+    for volume in spec.get("volumes") or []:
+        found.add((PERSISTENT_VOLUME_CLAIM, (volume.get("persistentVolumeClaim") or {}).get("claimName")))
+        found.add((CONFIG_MAP, (volume.get("configMap") or {}).get("name")))
+    return found
 
 
 def _of_a_former_cluster(cluster: CeleryCluster, live: Manifest) -> bool:

@@ -10,7 +10,7 @@ import math
 from typing import Final
 
 from celery_operator.scaling import demand
-from celery_operator.scaling.model import Demand, Load, Lows
+from celery_operator.scaling.model import Demand, Load, Lows, Worker
 
 _PART_OF_ROOT: Final = 0.75
 """The margin is at most this part of the root of the slots.
@@ -36,5 +36,9 @@ def wanted(found: Demand, load: Load, lows: Lows, now: float, window: float) -> 
 
 def used(load: Load, window: float) -> int:
     """Most workers that a margin may keep: not those that are drained already or have been idle for the window."""
-    unused = sum(worker.drained or (worker.idle and worker.idle_seconds >= window) for worker in load.workers)
-    return load.replicas - unused
+    return load.replicas - sum(worker.drained or _is_unused(worker, load, window) for worker in load.workers)
+
+
+def _is_unused(worker: Worker, load: Load, window: float) -> bool:
+    """Where the broker hides ETAs, who holds such tasks counts as busy: they would come back as if they were due."""
+    return worker.idle and worker.idle_seconds >= window and not (load.hides_eta and worker.eta)

@@ -11,6 +11,8 @@ _TASKS_IN_WINDOW: Final = 3.0
 """The window is at least as long as this many tasks."""
 _LEAST_COMPLETIONS: Final = 5
 """Fewer completions say too little, and what was known before is mixed in."""
+_UNSEEN_SECONDS: Final = 1.0
+"""Slot-seconds that no look saw: half of the 2 s between two heartbeats, where a whole task may have run."""
 _LEAST_WORDS: Final = 0.001
 """Seconds: what is shorter is written as so much."""
 
@@ -34,7 +36,9 @@ class ServiceTime:
         keep = 0.5 ** (seconds / self.window)
         busy_seconds = self.busy_seconds * keep + busy_slots * seconds
         completions = self.completions * keep + completed
-        kept = busy_seconds / completions if completions >= _LEAST_COMPLETIONS else self.kept
+        kept = self.kept
+        if completions >= _LEAST_COMPLETIONS:
+            kept = max(busy_seconds / completions, self._least(completions))
         return replace(self, busy_seconds=busy_seconds, completions=completions, kept=kept)
 
     def expecting(self, prior: float | None) -> ServiceTime:
@@ -53,12 +57,22 @@ class ServiceTime:
 
         None when nothing is known.
         """
-        known = self.prior if self.kept is None else self.kept
+        known = self._known
         missing = max(0.0, _LEAST_COMPLETIONS - self.completions) if known is not None else 0.0
         total = self.completions + missing
         if total < 1:
             return known
-        return (self.busy_seconds + missing * (known or 0.0)) / total
+        return max((self.busy_seconds + missing * (known or 0.0)) / total, self._least(total))
+
+    @property
+    def _known(self) -> float | None:
+        """What counts before enough was measured."""
+        return self.prior if self.kept is None else self.kept
+
+    def _least(self, completions: float) -> float:
+        """Seconds that so many tasks may have taken unseen, unless less is known: none of them is free."""
+        unseen = _UNSEEN_SECONDS / completions
+        return unseen if self._known is None else min(self._known, unseen)
 
 
 def in_words(seconds: float) -> str:

@@ -25,7 +25,7 @@ from tests.e2e.conftest import MakeSpace
 from tests.e2e.delivery.bench import bench
 from tests.e2e.delivery.load import Load
 from tests.e2e.release import WORKER_IMAGE, Release
-from tests.e2e.space import PATIENCE_SECONDS, READY_SECONDS, Space
+from tests.e2e.space import PATIENCE_SECONDS, READY_SECONDS, Space, condition
 from tests.e2e.until import until
 
 FOR_THREE_PODS: Final = 5
@@ -115,15 +115,24 @@ def test_handing_a_group_over_changes_no_number(space: Space) -> None:
     space.wait_condition("shop", "WorkersAvailable", "True", within=READY_SECONDS)
     _settled(space)
     assert replicas(space) == 3
-    space.apply(_cluster(autoscaling=autoscaling(least=1, most=5, scaleDown={"stabilizationWindow": "5m"})))
+    space.apply(_cluster(autoscaling=autoscaling(least=1, most=3, scaleDown={"stabilizationWindow": "5m"})))
     _settled(space)
     space.wait_condition("shop", "AutoscalingActive", "True")
     assert replicas(space) == 3
+    # Each time is seen only if a look fell between our number and the next one of theirs.
+    until(lambda: _overruled(space), lambda told: '"kubectl" changes the number' in told, within=PATIENCE_SECONDS)
     space.apply(_cluster(replicas=1))
     until(lambda: replicas(space), lambda found: found == 1, within=PATIENCE_SECONDS)
     # The Deployment's controller tells of a number when it has acted on it.
     found = until(lambda: {step[1] for step in steps(space)}, lambda found: 1 in found, within=PATIENCE_SECONDS)
-    assert found == {2, 3, 1}
+    assert found == {2, 3, 4, 1}
+
+
+def _overruled(space: Space) -> str:
+    """What is told after somebody asked for a pod too many, and the autoscaler took it back."""
+    space.kubectl("scale", f"deployment/{DEPLOYMENT_NAME}", "--replicas=4")
+    until(lambda: replicas(space), lambda found: found == 3, within=LEAVE_SECONDS)
+    return str(condition(space.get(CELERY_CLUSTER, "shop"), "AutoscalingActive")["message"])
 
 
 def _settled(space: Space) -> None:

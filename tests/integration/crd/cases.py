@@ -184,8 +184,15 @@ def labels(path: str) -> list[Case]:
         case(
             path,
             "cel",
-            [{"team": "shop", "example.com/celery-operator.dev": "yes"}],
-            [{"celery-operator.dev/cluster": "x"}, {"team": "shop", "app.kubernetes.io/name": "x"}],
+            [
+                {"team": "shop", "example.com/celery-operator.dev": "yes"},
+                {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/version": "1.2.3"},
+            ],
+            [
+                {"celery-operator.dev/cluster": "x"},
+                {"team": "shop", "app.kubernetes.io/name": "x"},
+                {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/created-by": "x"},
+            ],
             "belong to the operator; use another prefix",
         ),
     ]

@@ -161,31 +161,50 @@ async def test_a_delete_with_another_uid_deletes_nothing(client: KubeClient, nam
     await client.delete(ref)  # that it is gone already is fine
 
 
-async def test_a_status_patch_merges_replaces_lists_and_leaves_the_spec(
-    client: KubeClient, namespace: str, things: Kind
-) -> None:
+async def test_a_status_is_replaced_and_the_spec_left(client: KubeClient, namespace: str, things: Kind) -> None:
     created = await client.apply(thing(namespace, 1), field_manager=FIELD_MANAGER)
-    ref = ObjectRef.of(created)
-    await client.patch_status(ref, {"count": 1, "text": "old", "list": [1, 2, 3]}, field_manager=FIELD_MANAGER)
-    patched = await client.patch_status(ref, {"text": None, "list": [4]}, field_manager=FIELD_MANAGER)
-    assert patched["status"] == {"count": 1, "list": [4]}
-    assert patched["spec"] == {"size": 1}
-    assert patched["metadata"]["generation"] == 1
+    ref, uid = ObjectRef.of(created), created["metadata"]["uid"]
+    before = {"count": 1, "text": "old", "list": [1, 2, 3]}
+    await client.replace_status(ref, before, uid=uid, field_manager=FIELD_MANAGER)
+    replaced = await client.replace_status(ref, {"count": 1, "list": [4]}, uid=uid, field_manager=FIELD_MANAGER)
+    assert replaced["status"] == {"count": 1, "list": [4]}
+    assert replaced["spec"] == {"size": 1}
+    assert replaced["metadata"]["generation"] == 1
 
 
 async def test_a_spec_apply_leaves_the_status(client: KubeClient, namespace: str, things: Kind) -> None:
-    ref = ObjectRef.of(await client.apply(thing(namespace, 1), field_manager=FIELD_MANAGER))
-    await client.patch_status(ref, {"count": 1}, field_manager=FIELD_MANAGER)
+    created = await client.apply(thing(namespace, 1), field_manager=FIELD_MANAGER)
+    uid = created["metadata"]["uid"]
+    await client.replace_status(ObjectRef.of(created), {"count": 1}, uid=uid, field_manager=FIELD_MANAGER)
     changed = await client.apply(thing(namespace, 2), field_manager=FIELD_MANAGER)
     assert changed["status"] == {"count": 1}
+
+
+async def test_a_status_is_of_one_object_and_not_of_its_successor(
+    client: KubeClient, namespace: str, things: Kind
+) -> None:
+    former = await client.apply(thing(namespace, 1), field_manager=FIELD_MANAGER)
+    ref, uid = ObjectRef.of(former), former["metadata"]["uid"]
+    await client.delete(ref, uid=uid)
+    with pytest.raises(NotFound):
+        await client.replace_status(ref, {"count": 1}, uid=uid, field_manager=FIELD_MANAGER)
+    successor = await client.apply(thing(namespace, 2), field_manager=FIELD_MANAGER)
+    with pytest.raises(NotFound, match="is another object than the one that the status is of"):
+        await client.replace_status(ref, {"count": 1}, uid=uid, field_manager=FIELD_MANAGER)
+    assert await client.get(ref) == successor
 
 
 async def test_a_status_field_that_the_schema_lacks_is_invalid(
     client: KubeClient, namespace: str, things: Kind
 ) -> None:
-    ref = ObjectRef.of(await client.apply(thing(namespace, 1), field_manager=FIELD_MANAGER))
-    with pytest.raises(Invalid, match=r"unknown field .*status\.nonsense"):
-        await client.patch_status(ref, {"nonsense": 1}, field_manager=FIELD_MANAGER)
+    created = await client.apply(thing(namespace, 1), field_manager=FIELD_MANAGER)
+    ref, uid = ObjectRef.of(created), created["metadata"]["uid"]
+    status = {"count": 1, "nonsense": 1}
+    with pytest.raises(Invalid) as caught:
+        await client.replace_status(ref, status, uid=uid, field_manager=FIELD_MANAGER)
+    assert caught.value.unknown_fields == ("status.nonsense",)
+    written = await client.replace_status(ref, status, uid=uid, field_manager=FIELD_MANAGER, field_validation="Ignore")
+    assert written["status"] == {"count": 1}
 
 
 async def test_a_list_reads_all_pages_and_completes_its_items(
@@ -222,7 +241,7 @@ async def test_who_may_not_write_reads_only(kubeconfig: Path, namespace: str) ->
             lambda: client.apply(config_map(namespace), field_manager=FIELD_MANAGER),
             lambda: client.create(config_map(namespace), field_manager=FIELD_MANAGER),
             lambda: client.delete(ref),
-            lambda: client.patch_status(ref, {}, field_manager=FIELD_MANAGER),
+            lambda: client.replace_status(ref, {}, uid="x", field_manager=FIELD_MANAGER),
             lambda: client.merge_patch(ref, {}, field_manager=FIELD_MANAGER),
         ]
         for write in writes:

@@ -85,9 +85,10 @@ async def run_pod(world: World, kubectl: Kubectl, port: int, name: str = "shop-w
         "spec": {"nodeName": "nowhere", "terminationGracePeriodSeconds": 300, "containers": [container]},
     }
     await world.wait_for(SERVICE_ACCOUNT, "default")  # no pod is admitted without
-    await world.api.create(pod, field_manager="test")
-    status = {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
-    return await world.api.patch_status(world.ref(POD, name), status, field_manager="test")
+    made = await world.api.create(pod, field_manager="test")
+    status = {**made["status"], "phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+    uid = made["metadata"]["uid"]
+    return await world.api.replace_status(world.ref(POD, name), status, uid=uid, field_manager="test")
 
 
 @pytest.fixture

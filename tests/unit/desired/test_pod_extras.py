@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from celery_operator.api.extras import OWNED_CONTAINERS
 from celery_operator.desired import beat_statefulset, children, pod, worker_deployment
 from tests.unit.desired.clusters import SURROUNDINGS, WITH_REDIS, cluster
 from tests.unit.desired.pod_security import violations
+from tests.unit.docs.markdown import ROOT
 
 Json = dict[str, Any]
 SELECTOR = {
@@ -274,3 +276,23 @@ def test_hooks_are_those_of_kubernetes() -> None:
     }
     assert "lifecycle" not in worker(lifecycle={})
     assert pod_of(lifecycle={"postStart": {"exec": {"command": ["a"]}}})["terminationGracePeriodSeconds"] == 300
+
+
+# Ids
+
+
+def test_the_ids_that_are_fixed_are_those_that_the_docs_name() -> None:
+    """Whoever lets pods in by their ids, such as OpenShift, has to know them all."""
+    disk = {"size": "1Gi", "mountPath": "/disk"}
+    spec = {"workers": [{"name": "web", "persistence": disk}], "beat": {}, "flower": {"persistence": {}}}
+    shop = cluster({**spec, "broker": {"redis": {}}})
+    pods = [
+        child["spec"]["template"]["spec"]
+        for child in children.build(shop, WITH_REDIS)
+        if "template" in child.get("spec", {})
+    ]
+    levels = [level.get("securityContext", {}) for each in pods for level in (each, *each["containers"])]
+    fixed = {level[field] for level in levels for field in ("runAsUser", "runAsGroup", "fsGroup") if field in level}
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"Fixed are (.*?)\. Let those", page, re.DOTALL)
+    assert fixed == {int(number) for number in re.findall(r"\b\d+\b", named)}

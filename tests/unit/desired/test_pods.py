@@ -109,6 +109,14 @@ def test_pod_labels_never_override_the_operators(pod_labels: dict[str, str]) -> 
     assert plain.items() <= labels.items()
 
 
+def test_recommended_labels_that_the_operator_has_no_use_for_are_the_users() -> None:
+    """kubernetes.io "Recommended Labels": dashboards and policies ask for them, and no selector of ours does."""
+    theirs = {"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/version": "1.2.3"}
+    both: list[Json] = [{"podLabels": theirs}, {"podTemplate": {"metadata": {"labels": theirs}}}]
+    for fields in (*both, *(group(**each) for each in both)):
+        assert theirs.items() <= worker_template(fields)["metadata"]["labels"].items()
+
+
 def test_users_variables_can_refer_to_the_pods_identity() -> None:
     env = [variable["name"] for variable in worker_container({"env": [{"name": "A", "value": "$(POD_NAME)"}]})["env"]]
     assert env.index("POD_NAME") < env.index("A") < env.index("CELERY_OPERATOR_SETTINGS")
@@ -272,6 +280,10 @@ REFUSED = [
     (
         {"podTemplate": {"metadata": {"labels": {"celery-operator.dev/cluster": "other"}}}},
         ".metadata.labels[celery-operator.dev/cluster]",
+    ),
+    (
+        {"podTemplate": {"metadata": {"labels": {"app.kubernetes.io/instance": "other"}}}},
+        ".metadata.labels[app.kubernetes.io/instance]",
     ),
 ]
 

@@ -80,6 +80,27 @@ async def test_a_write_asks_for_leadership_when_its_turn_comes() -> None:
             await writing
 
 
+async def test_a_write_has_its_whole_time_however_long_it_waited_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no cluster of a hundred groups would ever be applied by an API server that takes a second for each."""
+    monkeypatch.setattr("celery_operator.kube.client.WRITE_TIMEOUT", 0.0)
+    sent: list[str] = []
+
+    async def send(verb: str, *_: object) -> dict[str, str]:
+        sent.append(verb)
+        return {}
+
+    async with KubeClient(Configuration(host="http://127.0.0.1:9")) as client:
+        monkeypatch.setattr(client, "_send", send)
+        for _ in range(CONCURRENT_REQUESTS):
+            await client._slots.acquire()
+        writing = asyncio.create_task(client.delete(ObjectRef(kind=CONFIG_MAP, namespace="n", name="x")))
+        for _ in range(9):  # of the event loop, in which a timeout of 0 s would long be over
+            await asyncio.sleep(0)
+        client._slots.release()
+        await writing
+        assert sent == ["delete"]
+
+
 @pytest.mark.parametrize(
     ("host", "no_proxy", "expected"),
     [

@@ -216,6 +216,20 @@ def test_stripping_is_idempotent_and_changes_no_digest(child: Json) -> None:
     assert "managedFields" not in once["metadata"]
 
 
+def test_a_deployment_keeps_who_wrote_its_number() -> None:
+    child = next(child for child in built() if child["kind"] == "Deployment")
+    entry = {"manager": "keda", "operation": "Update", "subresource": "scale", "time": "2026-11-22T12:00:00Z"}
+    fields = [
+        {**entry, "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
+        {"manager": "x", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {}}}},
+    ]
+    once = strip({**child, "metadata": {**child["metadata"], "managedFields": fields}})
+    kept = {"manager": "keda", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    assert once["metadata"]["managedFields"] == [kept]
+    assert strip(once) == once
+    assert live_digest(once) == live_digest(strip(child))
+
+
 def test_a_pod_keeps_what_status_and_pruning_read() -> None:
     pod = {
         "apiVersion": "v1",

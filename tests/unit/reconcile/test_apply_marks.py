@@ -1,4 +1,4 @@
-"""A pod that cannot be annotated holds back no other write than the numbers that would be lower."""
+"""A pod that cannot be annotated holds back no other write than a lower number of its own group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.desired.clusters import cluster
 from tests.unit.reconcile.world import World, ref
 
 SCALING: dict[str, Any] = {"autoscaling": {"minReplicas": 1, "maxReplicas": 9, "targetQueueLength": 2}}
-GROUPS = [{"name": "idle", **SCALING}, {"name": "busy", **SCALING}]
+GROUPS = [{"name": name, **SCALING} for name in ("idle", "busy", "calm")]
 DENIED = Forbidden("admission webhook denied the request: pods must not be changed", status=403)
 
 
@@ -51,15 +51,16 @@ def marked(name: str, replicas: int) -> Target:
 
 
 async def written(error: Exception, raised: type[Exception] | None) -> list[tuple[str, Any]]:
-    """What is written of a lower number, a higher one, and a new image, when the pod of the former is not marked."""
+    """What is written of two lower numbers, a higher one, and a new image, when a pod of the first is not marked."""
     world = World()
     world.settle(cluster({"workers": GROUPS}))
-    for name in ("idle", "busy"):
+    for name in ("idle", "busy", "calm"):
         world.objects[ref(DEPLOYMENT, f"shop-worker-{name}")]["spec"]["replicas"] = 3
     metadata = {"name": "idle-1", "namespace": "prod", "uid": "uid-idle-1"}
     world.pods = [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": []}}]
     shop = cluster({"workers": GROUPS, "image": "example.com/shop:2"})
-    targets = {"idle": marked("idle-1", 2), "busy": Target(replicas=7)}
+    calm = Target(replicas=1, resource_version="1")
+    targets = {"idle": marked("idle-1", 2), "busy": Target(replicas=7), "calm": calm}
     plan = planning.make(replace(world.snapshot(shop), targets=targets))
     assert plan.marks
     server = Server(world, error)
@@ -72,8 +73,9 @@ async def written(error: Exception, raised: type[Exception] | None) -> list[tupl
     return server.writes
 
 
-async def test_what_cannot_be_marked_lowers_no_number_and_holds_back_nothing_else() -> None:
+async def test_what_cannot_be_marked_lowers_not_its_groups_number_and_holds_back_nothing_else() -> None:
     writes = await written(DENIED, Forbidden)
+    assert ("shop-worker-calm", 1) in writes, "no pod of it was to be marked"
     assert ("shop-worker-busy", 7) in writes
     assert {("shop-worker-idle", None), ("shop-worker-busy", None)} <= set(writes), "the new image is applied"
     assert ("shop-worker-idle", 2) not in writes

@@ -53,6 +53,18 @@ def test_the_pods_trouble_is_named_and_ready_is_true_all_the_same() -> None:
     assert ready.evaluate(found).status == "True"
 
 
+def test_a_former_pod_does_not_pass_for_new_ones_that_never_come_up() -> None:
+    broken = pod(waiting("CreateContainerConfigError", 'secret "auth" not found'))
+    broken["metadata"]["labels"] = {"app.kubernetes.io/component": "flower"}
+    rolling = deployment(available=1, updated=1)
+    rolling["status"]["replicas"] = 2
+    found = view({"flower": {}}, running(), rolling, pods=(broken,))
+    assert said(found) == ("False", "ContainerConfigInvalid", True)
+    assert "a pod with the former settings, auth among them, serves" in flower_available.evaluate(found).message
+    assert said(view({"flower": {}}, rolling)) == ("False", "Starting", False)
+    assert ready.evaluate(found).status == "True"
+
+
 def test_pods_that_the_namespace_refuses_are_told() -> None:
     refused = deployment(available=0)
     said_by_server = 'is forbidden: violates PodSecurity "restricted:latest"'

@@ -105,9 +105,10 @@ def test_a_hook_that_fails_is_told_and_nothing_new_is_rolled_out() -> None:
         ({}, False),
         ({"startTime": "2026-01-01T00:00:00Z", "ready": 0}, True),
         ({"startTime": "2026-01-01T00:00:00Z", "active": 1}, False),
-        ({"startTime": "2026-01-01T00:00:00Z", "failed": 1}, False),
+        ({"startTime": "2026-01-01T00:00:00Z", "uncountedTerminatedPods": {"failed": ["pod-uid"]}}, False),
+        ({"startTime": "2026-01-01T00:00:00Z", "uncountedTerminatedPods": {}, "failed": 1}, False),
     ],
-    ids=["not seen yet", "refused", "runs", "between two tries"],
+    ids=["not seen yet", "refused", "runs", "has just ended", "between two tries"],
 )
 def test_a_hook_that_gets_no_pod_names_what_refuses_it(status: Json, told: bool) -> None:
     """A namespace that enforces `restricted` refuses the pod and takes the Job, which says nothing of that."""

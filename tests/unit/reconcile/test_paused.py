@@ -61,7 +61,7 @@ class Server(KubeClient):
     async def apply(self, manifest: Manifest, *, field_manager: str, dry_run: bool = False, **_: Any) -> Manifest:
         return manifest if dry_run else self.put("apply", manifest)
 
-    async def patch_status(
+    async def replace_status(
         self, ref: ObjectRef, status: dict[str, Any], *, field_validation: str = "Strict", **_: Any
     ) -> Manifest:
         lacking = self.crd_lacks & status.keys()
@@ -69,9 +69,7 @@ class Server(KubeClient):
             problems = ", ".join(f'unknown field "status.{name}"' for name in sorted(lacking))
             message = f' "" is invalid: patch: Invalid value: "{{...}}": strict decoding error: {problems}'
             raise Invalid(message, status=422, reason="Invalid")
-        status = {name: value for name, value in status.items() if name not in lacking}
-        merged = {**self.objects[ref].get("status", {}), **status}
-        known = {name: value for name, value in merged.items() if value is not None}
+        known = {name: value for name, value in status.items() if name not in lacking}
         return self.put("patch_status", {**self.objects[ref], "status": known})
 
     def put(self, verb: str, sent: Manifest) -> Manifest:
@@ -89,6 +87,7 @@ class Pass:
 
     def __init__(self, comparer: QueueComparer | None = None) -> None:
         self.server = Server()
+        self.metrics = Metrics()
         self.cache = ObjectCache(kinds.CELERY_CLUSTER)
         self.reports = WorkerReports(clock=time.monotonic, random=random.random)
         self.scaler = Autoscaler(
@@ -111,7 +110,7 @@ class Pass:
             references=ReferenceReader(self.server, clock=time.monotonic),
             messenger=Messenger(now=_now, on_outcome=lambda _: None),
             scaler=self.scaler,
-            observer=Metrics(),
+            observer=self.metrics,
             broker=lambda _: REACHABLE,
             queues=comparer or QueueComparer(resolve=_nowhere, on_change=lambda _: None, clock=time.monotonic),
             now=_now,
@@ -188,6 +187,30 @@ async def test_what_scales_goes_on_by_the_former_spec_while_the_new_one_is_no_go
     assert passes.reports.is_held(POD.uid)
 
 
+async def test_what_is_refused_of_flower_alone_keeps_the_rest_of_the_spec_from_nobody(
+    passes: Pass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flower = {"auth": {"external": True}, "ingress": {"host": "taken.example.com"}}
+    apply, watched = passes.server.apply, []
+
+    async def refusing(sent: Manifest, **how: Any) -> Manifest:
+        if sent["kind"] == "Ingress":
+            raise Invalid("the host is already defined", status=400)
+        return await apply(sent, **how)
+
+    await passes.over(workers=WORKERS)
+    monkeypatch.setattr(passes.server, "apply", refusing)
+    monkeypatch.setattr(passes.scaler, "watch", lambda _, cluster: watched.append(len(cluster.spec.workers)))
+    new = {"name": "mail", "queues": ["mail"], **SCALING}
+    assert "create Deployment" in await passes.over(workers=[*WORKERS, new], flower=flower)
+    assert watched == [2], "who would give the new group its pods otherwise?"
+    await passes.over(workers=[*WORKERS, new], flower=flower, suspend=True)
+    status = (passes.cache.cluster(KEY) or {})["status"]
+    conditions = {each["type"]: (each["status"], each["message"]) for each in status["conditions"]}
+    assert conditions["Suspended"][0] == "True", "a script waits for it"
+    assert "already defined; everything but Flower is applied" in conditions["SpecValid"][1]
+
+
 async def test_scaling_begins_again_when_the_pause_ends(passes: Pass) -> None:
     await passes.over(workers=WORKERS, paused=True)
     assert not passes.scaler.knows(KEY)
@@ -196,7 +219,7 @@ async def test_scaling_begins_again_when_the_pause_ends(passes: Pass) -> None:
 
 
 async def test_what_the_status_no_longer_has_is_removed_once(passes: Pass) -> None:
-    """A merge patch keeps what it does not name: figures of a load that nobody looks at any more."""
+    """Figures of a load that nobody looks at any more."""
     await passes.over(workers=WORKERS, paused=True)
     cluster = dict(passes.cache.cluster(KEY) or {})
     passes.cache.put(passes.server.put("edit", {**cluster, "status": {**cluster["status"], "loadTime": "2026-01-01"}}))

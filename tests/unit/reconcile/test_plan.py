@@ -234,3 +234,15 @@ def test_a_snapshot_is_not_changed_by_planning() -> None:
     before = copy.deepcopy(dict(snapshot.live))
     planning.make(replace(snapshot, applied={}))
     assert dict(snapshot.live) == before
+
+
+def test_a_restart_by_kubectl_is_left_alone_and_an_undo_is_set_back() -> None:
+    """What docs/workers.md promises to whoever types `kubectl rollout`."""
+    world, shop = settled(group(replicas=2))
+    template = world.objects[WEB]["spec"]["template"]
+    template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "2026-01-01T00:00:00Z"
+    template["spec"]["containers"][0]["image"] = "example.com/shop:0"
+    world.settle(shop)
+    template = world.objects[WEB]["spec"]["template"]
+    assert template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] == "2026-01-01T00:00:00Z"
+    assert template["spec"]["containers"][0]["image"] == "example.com/shop:1"

@@ -136,3 +136,38 @@ def test_a_service_account_goes_after_the_last_pod_that_runs_as_it() -> None:
     world.pods = [old_pod(world, WEB)]
     world.settle(own)
     assert account not in world.objects, "the pods of the new template run as another one"
+
+
+def test_a_service_account_stays_while_the_managed_redis_that_pods_still_need_may_lose_its_pod() -> None:
+    """Its StatefulSet makes the pod anew, which no API server admits without the ServiceAccount of its template."""
+    world, _ = settled({**MANAGED, "serviceAccountName": "own"})
+    account = ref(SERVICE_ACCOUNT, "shop-celery")
+    world.pods = [old_pod(world, WEB)]
+    moved = cluster({"broker": {"url": "redis://elsewhere/0"}, "serviceAccountName": "own"})
+    world.settle(moved)
+    assert world.objects.keys() >= {*REDIS, account}
+    world.pods = []
+    world.settle(moved)
+    assert world.objects.keys().isdisjoint({*REDIS, account})
+
+
+def test_old_pods_reach_the_managed_redis_until_it_goes() -> None:
+    """A policy holds for all pods of a component, for those of the former template as well."""
+    world, _ = settled({**MANAGED, "networkPolicy": {}})
+    world.pods = [old_pod(world, WEB)]
+    moved = cluster({"broker": {"url": "amqp://elsewhere"}, "networkPolicy": {}})
+    world.settle(moved)
+    assert ref(NETWORK_POLICY, "shop-redis") in world.objects, "who may reach it"
+    assert reached_by_workers(world) == [
+        {"app.kubernetes.io/component": "redis", "celery-operator.dev/cluster": "shop"}
+    ]
+    world.pods = []
+    world.settle(moved)
+    assert ref(NETWORK_POLICY, "shop-redis") not in world.objects
+    assert reached_by_workers(world) == []
+
+
+def reached_by_workers(world: World) -> list[Json]:
+    """The pods that the workers' policy names."""
+    rules = world.objects[ref(NETWORK_POLICY, "shop-worker")]["spec"]["egress"]
+    return [peer["podSelector"]["matchLabels"] for rule in rules for peer in rule.get("to", [])]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from celery_operator.kube.objects import SERVICE_ACCOUNT
 from tests.unit.desired.clusters import QUICKSTART, cluster
 from tests.unit.reconcile.settled import (
     ALL,
     WEB,
     Json,
+    group,
     settled,
 )
-from tests.unit.reconcile.world import World, writers
+from tests.unit.reconcile.world import World, ref, writers
 
 STRANGERS: list[Json] = [
     {"ownerReferences": [{"uid": "another", "controller": True}]},
@@ -74,6 +76,56 @@ def test_a_strangers_secret_is_never_used_as_the_managed_redis_password() -> Non
     plan = world.plan(shop)
     assert plan.is_empty
     assert plan.taken == ("Secret 'shop-redis' exists and belongs to somebody else; rename or delete it",)
+
+
+CLAIM: Json = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": {"accessModes": ["ReadWriteOnce"]}}
+REDIS: Json = {"broker": {"redis": {"storage": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "held", "made"),
+    [
+        ({"beat": {"storage": {}}}, "shop-beat", "StatefulSet shop-beat", "Deployment shop-worker-web"),
+        (REDIS, "shop-redis", "StatefulSet shop-redis", "Deployment shop-worker-web"),
+        ({"flower": {"persistence": {}}}, "shop-flower", "Deployment shop-flower", "Deployment shop-worker-web"),
+    ],
+)
+def test_no_pod_writes_to_a_strangers_volume(spec: Json, name: str, held: str, made: str) -> None:
+    """What a chart left behind under the same name may be all that there is of somebody's data."""
+    world, shop = World(), cluster(spec)
+    if "broker" in spec:
+        world.execute(shop, world.plan(shop))  # the password comes first
+    world.create({**CLAIM, "metadata": {"name": name, "namespace": "team"}})
+    plan = world.plan(shop)
+    assert plan.taken == (f"PersistentVolumeClaim '{name}' exists and belongs to somebody else; rename or delete it",)
+    assert (held, ALL) not in writers(plan)
+    assert (made, ALL) in writers(plan)
+
+
+def test_a_beat_that_runs_keeps_its_pod_when_the_claim_that_it_is_to_get_is_a_strangers() -> None:
+    world, _ = settled({"beat": {}})
+    world.create({**CLAIM, "metadata": {"name": "shop-beat", "namespace": "team"}})
+    plan = world.plan(cluster({"beat": {"storage": {}}}))
+    assert writers(plan) == set()
+    assert plan.deletes == ()
+
+
+def test_no_pod_gets_a_strangers_identity_unless_the_spec_names_it() -> None:
+    world = World()
+    account = {"name": "shop-celery", "namespace": "team"}
+    world.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    hooked = {"hooks": {"beforeRollout": {"command": ["migrate"]}}}
+    for spec in ({}, hooked):
+        assert {child for child, _ in writers(world.plan(cluster(spec)))} == {"ConfigMap shop-runtime-0123456789"}
+    assert ("Deployment shop-worker-web", ALL) in writers(world.plan(cluster({"serviceAccountName": "shop-celery"})))
+
+
+def test_what_runs_goes_on_when_what_it_uses_becomes_somebody_elses() -> None:
+    world, _ = settled(group(replicas=2))
+    world.objects[ref(SERVICE_ACCOUNT, "shop-celery")]["metadata"]["ownerReferences"] = []
+    plan = world.plan(cluster(group(replicas=3, concurrency=2)))
+    assert len(plan.taken) == 1
+    assert writers(plan) == {("Deployment shop-worker-web", ALL), ("Deployment shop-worker-web", "scale")}
 
 
 def test_children_of_a_cluster_of_the_same_name_that_is_gone_are_strangers() -> None:

@@ -88,6 +88,14 @@ def test_workers_available(seen: StatusView, verdict: tuple[str, str, bool]) -> 
     assert said(workers_available.evaluate(seen)) == verdict
 
 
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_the_record_of_an_evicted_pod_is_no_trouble_of_a_later_rollout(phase: str) -> None:
+    """Kubernetes keeps it, and those of spot nodes that went: 12,500 of them (--terminated-pod-gc-threshold)."""
+    gone = pod(ended(137))
+    gone["status"]["phase"] = phase
+    assert said(workers_available.evaluate(view(TWO, rolling(2, 1, 3), pods=(gone,)))) == ("True", "RollingOut", False)
+
+
 def test_a_namespace_that_refuses_the_pods_is_told_with_the_field_to_set() -> None:
     said = 'pods "shop-worker-web-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
     refused = deployment(conditions=[{"type": "ReplicaFailure", "status": "True", "message": said}])
@@ -106,9 +114,29 @@ def test_a_failed_rollout_names_the_last_error_and_says_that_old_pods_go_on() ->
         assert words in message
 
 
+def test_a_rollout_that_fails_without_a_word_says_where_to_look() -> None:
+    """A Secret that a volume names and nobody made: the kubelet says it in an Event of the pod, and nowhere else."""
+    creating = pod(waiting("ContainerCreating"))
+    verdict = workers_available.evaluate(view(TWO, exceeded(0, 2, 2), pods=(creating,)))
+    assert said(verdict) == ("False", "RolloutFailed", True)
+    assert "kubectl describe pod -l celery-operator.dev/worker-group=web" in verdict.message
+    told = workers_available.evaluate(view(TWO, exceeded(0, 2, 2), pods=(pod(IMPORT_FAILED),)))
+    assert "kubectl describe pod -l" not in told.message
+
+
 def test_no_old_pods_are_promised_where_there_are_none() -> None:
     verdict = workers_available.evaluate(view(TWO, exceeded(0, 2, 2), pods=(pod(IMPORT_FAILED),)))
     assert "old pods" not in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("updated", "expected"), [(0, ("True", "RolloutFailing", True)), (2, ("True", "AllAvailable", False))]
+)
+def test_a_rollout_that_somebody_paused_by_hand_is_told(updated: int, expected: tuple[str, str, bool]) -> None:
+    paused = {**rolling(2, updated, 2), "spec": {"paused": True, "replicas": 2}}
+    verdict = workers_available.evaluate(view(TWO, paused))
+    assert said(verdict) == expected
+    assert ("kubectl rollout resume deployment shop-worker-web" in verdict.message) == (updated == 0)
 
 
 def test_only_the_groups_that_lack_something_are_named() -> None:
@@ -137,6 +165,16 @@ BEAT = [
 @pytest.mark.parametrize(("seen", "verdict"), BEAT)
 def test_beat_running(seen: StatusView, verdict: tuple[str, str, bool]) -> None:
     assert said(beat_running.evaluate(seen)) == verdict
+
+
+def test_a_beat_whose_former_pod_does_not_end_says_what_to_do() -> None:
+    """On a lost node it never does, and "starting" would stay for the whole night."""
+    lost = pod(group=None)
+    lost["metadata"].update(name="shop-beat-0", deletionTimestamp="2026-01-01T00:00:00Z")
+    verdict = beat_running.evaluate(view({"beat": {}}, beat(ready=0), pods=(lost,)))
+    assert said(verdict) == ("False", "Starting", False)
+    assert "its node may be lost" in verdict.message
+    assert "kubectl delete pod shop-beat-0 --force" in verdict.message
 
 
 @pytest.mark.parametrize("ready_pods", [0, 1])

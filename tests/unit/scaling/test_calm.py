@@ -94,6 +94,16 @@ def test_a_pod_that_was_idle_for_the_window_is_not_kept_however_the_load_varies(
     assert (found.desired, found.drain) == (9, ("idle",))
 
 
+@pytest.mark.parametrize(("hides_eta", "desired"), [(True, 10), (False, 9)])
+def test_a_pod_that_holds_tasks_for_their_eta_is_used_where_they_would_come_back_as_due(
+    hides_eta: bool, desired: int
+) -> None:
+    """On SQS and RabbitMQ the other pods would take its tasks in advance, if it went."""
+    waiting = worker("eta", idle_seconds=500.0, eta=3)
+    found = seen([load(workers=(*fleet(tasks, 9), waiting), hides_eta=hides_eta) for tasks in (35, 36)])
+    assert found.desired == desired
+
+
 def test_one_pod_is_enough_for_a_task_at_a_time() -> None:
     """However few slots it has: the second one, which has every other task, is given back."""
     turns = [load(workers=fleet(tasks, 2, slots=1), slots_per_worker=1) for tasks in (0, 1)]

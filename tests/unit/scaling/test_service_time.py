@@ -64,6 +64,34 @@ def test_another_expectation_counts_more_than_what_was_kept() -> None:
     assert started.expecting(40.0).seconds == 40.0
 
 
+def unseen(found: ServiceTime, completed: int) -> ServiceTime:
+    """So many tasks ended one by one, and no look saw any of them run."""
+    for _ in range(completed):
+        found = found.observe(busy_slots=0.0, completed=1, seconds=0.01)
+    return found
+
+
+@pytest.mark.parametrize(("completed", "least"), [(1, 1.0), (5, 0.2), (100, 0.01)])
+def test_a_few_tasks_that_no_look_saw_are_not_free(completed: int, least: float) -> None:
+    """Each may have run for most of the time between two looks; the more there are, the shorter they must be."""
+    assert unseen(ServiceTime(), completed).seconds == pytest.approx(least, rel=0.01)
+
+
+def test_what_is_expected_or_was_measured_is_believed_where_it_is_shorter() -> None:
+    assert unseen(ServiceTime(prior=0.002), 5).seconds == pytest.approx(0.002, rel=0.01)
+    assert unseen(ServiceTime(kept=0.001), 50).seconds == pytest.approx(0.001, rel=0.01)
+
+
+def test_silence_makes_short_tasks_no_longer() -> None:
+    found = unseen(ServiceTime(), 500)
+    measured = found.kept
+    assert measured == pytest.approx(0.002, rel=0.02)
+    for _ in range(600):
+        found = found.observe(busy_slots=0.0, completed=0, seconds=10.0)
+    assert found.kept == measured
+    assert found.seconds == pytest.approx(measured)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

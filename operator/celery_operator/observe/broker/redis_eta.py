@@ -26,6 +26,8 @@ _MOST_BYTES: Final = 4_000_000
 """Asked for in one reading, as far as the sizes of earlier messages tell."""
 _LEAST_BYTES: Final = 20_000
 """Asked for in one list, however many there are: messages of up to 2 kB are enough to tell what is for later."""
+_GOLDEN: Final = 0.618034
+"""Parts of a length that are multiples of it are never the same ones, and far from each other."""
 _PERIOD: Final = 5.0
 """Seconds after which a list of the same length is looked at again: its messages may be others."""
 
@@ -89,6 +91,7 @@ class EtaPeek:
         self._now = now
         self._looks: dict[str, _Look] = {}
         self._sizes: dict[str, int] = {}
+        self._learned = 0
         self._parts: dict[str, _Parts] = {}
 
     async def read(self, client: redis.asyncio.Redis, waiting: Mapping[str, tuple[List, ...]]) -> dict[str, Later]:
@@ -121,14 +124,16 @@ class EtaPeek:
     async def _samples(self, client: redis.asyncio.Redis, lists: list[List]) -> dict[str, _Sample]:
         if not lists:
             return {}
-        await self._learn_sizes(client, [one.key for one in lists if one.key not in self._sizes])
+        await self._learn_sizes(client, [one for one in lists if one.key not in self._sizes])
+        # Where the answer does not come, because there are larger ones than were known, they are learned anew.
+        sizes = {one.key: self._sizes.pop(one.key) for one in lists}
         most = max(_LEAST_MESSAGES, min(MOST_MESSAGES, _MOST_IN_ALL // len(lists)))
         most_bytes = max(_LEAST_BYTES, _MOST_BYTES // len(lists))
         pipeline = client.pipeline(transaction=False)
         parts: list[tuple[str, bool]] = []
         for one in lists:
             turn = self._parts[one.key].turn if one.key in self._parts else 0
-            ends, between = _places(one.length, max(1, min(most, most_bytes // self._sizes[one.key])), turn)
+            ends, between = _places(one.length, max(1, min(most, most_bytes // sizes[one.key])), turn)
             for first, last in (*ends, *between):
                 pipeline.lrange(one.key, first, last)
             parts += [(one.key, True)] * len(ends) + [(one.key, False)] * len(between)
@@ -163,16 +168,18 @@ class EtaPeek:
         self._parts[one.key] = _Parts(length=one.length, turn=turn, seen=seen, first=first)
         return first
 
-    async def _learn_sizes(self, client: redis.asyncio.Redis, keys: list[str]) -> None:
-        """One message at each end tells roughly how many may be asked for at once."""
+    async def _learn_sizes(self, client: redis.asyncio.Redis, lists: list[List]) -> None:
+        """One message at each end, and one somewhere, tell roughly how many may be asked for at once."""
         pipeline = client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.lindex(key, -1)
-            pipeline.lindex(key, 0)
-        if keys:
+        self._learned += 1
+        somewhere = self._learned * _GOLDEN % 1
+        for one in lists:
+            for place in (-1, int(one.length * somewhere), 0):
+                pipeline.lindex(one.key, place)
+        if lists:
             found: list[Any] = await pipeline.execute()
-            for key, last, first in zip(keys, found[::2], found[1::2], strict=True):
-                self._sizes[key] = max(1, len(last or b""), len(first or b""))
+            for one, *three in zip(lists, found[::3], found[1::3], found[2::3], strict=True):
+                self._sizes[one.key] = max(1, *(len(message or b"") for message in three))
 
 
 _Range = tuple[int, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -16,14 +17,20 @@ MOST_ENTRIES: Final = 20_000
 """More are not counted. So many, of 1.6 kB each, take a third of a second, as measured, in pages."""
 _MOST_BYTES: Final = 32_000_000
 """The entries hold whole messages."""
+_PAGE_BYTES: Final = 1_000_000
+"""Of one answer, as far as the sizes of those before it tell: a server builds it as a whole, and so does its reader."""
+_FIRST_PAGE: Final = 10
+"""Entries asked for while their size is unknown."""
 _MOST_SECONDS: Final = 1.0
 """Of the 2 s that a reading has: a slow count must not make the queues unreadable."""
+_ANSWER_SECONDS: Final = 0.5
+"""The same for one answer, however large."""
 _PAGE: Final = 250
 """Entries asked for at once: 4 ms of the event loop."""
 _FEW: Final = 500
 """Entries that are counted at every reading."""
 _PERIOD: Final = 10.0
-"""Seconds between two counts of more entries."""
+"""Seconds between two counts of more entries, or of those that were too many, too large or too slow."""
 _WILDCARD: Final = re.compile(r"[*#]")
 
 Binding = tuple[str, str, str]
@@ -46,7 +53,8 @@ class UnackedScan:
         """
         if entries > MOST_ENTRIES:
             return None
-        if entries <= _FEW or self._clock() - self._at >= _PERIOD:
+        few = entries <= _FEW and self._counts is not None
+        if few or self._clock() - self._at >= _PERIOD:
             self._at = self._clock()
             origins = await self._origins(client, key)
             self._counts = None if origins is None else await self._by_queue(client, origins)
@@ -57,9 +65,13 @@ class UnackedScan:
         origins: dict[bytes, tuple[str, str] | None] = {}  # HSCAN may give an entry twice
         size = 0
         began = self._clock()
-        cursor = 0
+        cursor, count = 0, _FIRST_PAGE
         while True:
-            reply: Any = await client.hscan(key, cursor, count=_PAGE)
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    reply: Any = await client.hscan(key, cursor, count=count)
+            except TimeoutError:
+                return None
             cursor, page = reply
             for tag, entry in page.items():
                 origins[tag] = origin_of(entry)
@@ -68,6 +80,7 @@ class UnackedScan:
                 return None
             if cursor == 0:
                 return Counter(origin for origin in origins.values() if origin is not None)
+            count = max(1, min(_PAGE, _PAGE_BYTES * len(origins) // max(1, size)))
 
     async def _by_queue(self, client: redis.asyncio.Redis, origins: Counter[tuple[str, str]]) -> Counter[str]:
         exchanges = sorted({exchange for exchange, _ in origins if exchange})

@@ -62,7 +62,9 @@ class Mark:
     _wanted_since: float | None = None
     """Since when it has been wanted and not been there."""
     _cleared_at: float | None = None
-    """When we first took away a mark that nobody wanted any more."""
+    """When we first took away a mark that is wanted no more."""
+    _clearing: bool = False
+    """Whether we asked to take it away and have not seen it gone: that may still come when it is wanted again."""
 
     def look(self, pod: Manifest, now: float) -> None:
         """Note what has become of our mark, or that it came back; after a time of truce all is forgotten."""
@@ -71,6 +73,8 @@ class Mark:
                 return
             self.contested_at = self._cleared_at = None
         cheap, cost = is_cheap(pod), _cost(pod)
+        if self._clearing and cost is None:
+            self._clearing, self._seen_since = False, None
         lost = self._seen_since is not None and not cheap
         undone = not cheap and cost is not None and _is_over(self._wanted_since, now)
         if lost or undone or (cheap and _is_over(self._cleared_at, now)):
@@ -91,14 +95,16 @@ class Mark:
 
     def change(self, pod: Manifest, *, victim: bool, now: float) -> dict[str, str | None]:
         """The annotation, if it has to be written."""
-        if not victim:
+        if victim:
+            self._cleared_at = None
+        else:
             self._seen_since = self._wanted_since = None
         if self.contested_at is not None or victim == is_cheap(pod):
             return {}
         if not victim:
             self._cleared_at = now if self._cleared_at is None else self._cleared_at
+            self._clearing = True
             return {COST_ANNOTATION: None}
-        self._cleared_at = None
         self._wanted_since = now if self._wanted_since is None else self._wanted_since
         return {COST_ANNOTATION: LEAST_COST}
 

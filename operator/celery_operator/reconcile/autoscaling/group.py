@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from celery_operator.api import GROUP as API_GROUP
 from celery_operator.kube.objects import Manifest
 from celery_operator.observe.snapshot import PodMark, Target
-from celery_operator.observe.worker_report import PodAddress, WorkerReport
+from celery_operator.observe.worker_report import PodAddress
 from celery_operator.reconcile.autoscaling import observation, stall
 from celery_operator.reconcile.autoscaling.deletion_cost import SETTLE_SECONDS, Mark, contested, is_cheap, unmarked
 from celery_operator.reconcile.autoscaling.observation import Sharing, Surroundings
+from celery_operator.reconcile.autoscaling.pod_marks import draining
+from celery_operator.reconcile.autoscaling.rivals import Rivals
 from celery_operator.reconcile.autoscaling.troubles import hindered, told
 from celery_operator.reconcile.autoscaling.view import GroupView
 from celery_operator.scaling import removal
@@ -26,8 +27,6 @@ from celery_operator.scaling.decide import decide
 from celery_operator.scaling.model import Decision, History, Load, Policy, Worker
 from celery_operator.scaling.service_time import ServiceTime, in_words
 
-DRAIN_ANNOTATION: Final = f"{API_GROUP}/draining"
-"""On a pod that is drained, for people: the bootId of the worker that was told so."""
 DRAINED_AGE: Final = 3.0
 """Seconds that a worker's word that it is drained and idle is good for."""
 LONGEST_START: Final = 300.0
@@ -105,6 +104,7 @@ class Group:
     _worked: bool = False
     """Whether a task ran at the last look, or ended since the one before."""
     _stalled_since: float | None = None
+    _rivals: Rivals = field(default_factory=Rivals)
     _task_duration: str | None = None
     """What a task takes, as it is written in the status."""
     _task_duration_at: float | None = None
@@ -146,7 +146,10 @@ class Group:
         view = replace(view, decision=decision, problem=told(around.reading, at_rest=at_rest))
         if look.dry_run:
             return self._leave_alone(look, view)
-        return self._act(look, load, decision, view)
+        outcome, rival = self._act(look, load, decision, view), self._rivals.look(look.deployment, around.now)
+        if rival is None or view.problem is not None:
+            return outcome
+        return replace(outcome, view=replace(outcome.view, problem=rival))  # the cause of whatever else hinders us
 
     def _leave_alone(self, look: Look, view: GroupView) -> Outcome:
         """Nobody is drained and nothing marked in a group whose number is not ours."""
@@ -223,10 +226,10 @@ class Group:
         if len(pods) < load.replicas and state.existing == len(pods):
             # What is asked for and does not exist, for want of quota or room, is given up first: that takes nobody.
             return self._finish(look, view, self._lower(look, max(decision.desired, len(pods))), kept)
-        victims = self._victims(look, load, decision, pods, kept)
+        victims = self._victims(look, load, decision, kept)
         if not victims:
             return self._finish(look, self._undrainable(look, load, view, kept), up, kept)
-        why_not = removal.obstacle(state, victims)
+        why_not = removal.obstacle(state, victims, self._unstarted(look))
         if why_not is not None:
             return self._finish(look, hindered(view, why_not), up, kept)
         return self._remove(look, load, view, victims, kept)
@@ -267,17 +270,17 @@ class Group:
         names = {worker.pod for worker in load.workers if worker.draining}.difference(decision.undrain)
         return {name: pods[name] for name in (*sorted(names), *decision.drain) if name in pods}
 
-    def _victims(
-        self, look: Look, load: Load, decision: Decision, pods: Mapping[str, Manifest], kept: Mapping[str, Manifest]
-    ) -> tuple[str, ...]:
+    def _victims(self, look: Look, load: Load, decision: Decision, kept: Mapping[str, Manifest]) -> tuple[str, ...]:
         """Pods that can go now: those that never started first, then drained ones whose idleness is certain."""
-        surplus = load.replicas - decision.desired
-        chosen = [name for name in kept if self._never_started(pods[name], look)]
-        chosen += [name for name in kept if name not in chosen and self._drained(pods[name], look)]
+        surplus, unstarted = load.replicas - decision.desired, self._unstarted(look)
+        chosen = [name for name in kept if name in unstarted]
+        chosen += [name for name in kept if name not in chosen and self._drained(kept[name], look)]
         return tuple(chosen[:surplus])
 
-    def _never_started(self, pod: Manifest, look: Look) -> bool:
-        return not observation.is_ready(pod) and not observation.has_started(pod, look.group, look.around)
+    def _unstarted(self, look: Look) -> frozenset[str]:
+        group, around = look.group, look.around
+        pods = (pod for pod in look.pods if not observation.is_ready(pod))
+        return frozenset(pod["metadata"]["name"] for pod in pods if not observation.has_started(pod, group, around))
 
     def _drained(self, pod: Manifest, look: Look) -> bool:
         """For certain: its lease is ours, and its word is fresh."""
@@ -301,7 +304,8 @@ class Group:
             view = hindered(view, unmarked(name)) if mark.is_missing(now) else view
         target = Target(replicas=load.replicas)
         if settled and not self._others_are_cheap(look, victims):
-            others = (pod["metadata"] for pod in look.pods if pod["metadata"]["name"] not in victims)
+            may_go = self._unstarted(look).union(victims)
+            others = (pod["metadata"] for pod in look.pods if pod["metadata"]["name"] not in may_go)
             self._bystanders = {metadata["uid"]: metadata["name"] for metadata in others}
             self._lowered_to = load.replicas - settled
             target = self._lower(look, self._lowered_to)
@@ -330,7 +334,8 @@ class Group:
         for pod in look.pods:
             name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
             cost = self._pods[uid].mark.change(pod, victim=name in victims, now=look.around.now)
-            wanted = {**_draining(pod, kept, look.around.report(uid)), **cost}
+            report = look.around.report(uid) if name in kept else None
+            wanted = {**draining(pod, None if report is None else report.boot_id), **cost}
             if wanted:
                 marks[name] = PodMark(uid=uid, annotations=wanted)
         hold = []
@@ -390,10 +395,3 @@ def _completed(known: _Pod, processed: int | None, active: int | None) -> int:
     if processed is None or before is None or processed < before:
         return 0
     return max(0, processed - before - ((active or 0) - (busy_before or 0)))
-
-
-def _draining(pod: Manifest, kept: Mapping[str, Manifest], report: WorkerReport | None) -> dict[str, str | None]:
-    """The annotation with which who is drained says so, if it has to change."""
-    draining = report.boot_id if pod["metadata"]["name"] in kept and report is not None else None
-    found = (pod["metadata"].get("annotations") or {}).get(DRAIN_ANNOTATION)
-    return {} if found == draining else {DRAIN_ANNOTATION: draining}

@@ -33,6 +33,9 @@ class Sharing:
     shares: Mapping[str, float] = field(default_factory=dict)
     held_by_others: int = 0
     """Messages that living workers of other groups which consume the same queues hold."""
+    unheard: frozenset[str] = frozenset()
+    """Queues that a group consumes, too, whose load nobody looks at: what its workers hold of them is unknown, and
+    what a lost worker held these bring back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +141,14 @@ def load(
     """The group's load. A queue that the reading does not have was not read."""
     depths = {} if around.reading is None else around.reading.depths
     found = {name: depths.get(name) for name in queues}
+    attributed = [depth for name, depth in found.items() if name not in sharing.unheard]
     return Load(
         queues=tuple(_queue(name, depth, sharing, around.wall) for name, depth in found.items()),
         workers=tuple(workers),
         replicas=replicas,
         slots_per_worker=max(1, slots),
-        unacked=_unacked(found.values(), sharing),
-        unacked_needed=any(depth is None or depth.unacked_needed for depth in found.values()),
+        unacked=_unacked(attributed, sharing),
+        unacked_needed=any(depth is None or depth.unacked_needed for depth in attributed),
     )
 
 
@@ -160,7 +164,12 @@ def pods_of(deployment: Manifest, pods: Iterable[Manifest]) -> Pods:
         ready=ready,
         not_ready=frozenset(pod["metadata"]["name"] for pod in alive) - ready,
         revisions=frozenset(_revisions(alive)),
+        strays=frozenset(pod["metadata"]["name"] for pod in alive if not _is_controlled(pod)),
     )
+
+
+def _is_controlled(pod: Manifest) -> bool:
+    return any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or ())
 
 
 def _revisions(pods: Iterable[Manifest]) -> Iterator[str]:

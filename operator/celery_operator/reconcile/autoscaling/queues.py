@@ -23,20 +23,30 @@ def slots(group: WorkerGroup, around: Surroundings, pods: Iterable[Manifest]) ->
 
 
 def sharing(cluster: CeleryCluster, group: WorkerGroup, views: Mapping[str, GroupView]) -> Sharing:
-    """The group's part of each of its queues, by the most slots that each group can have."""
+    """The group's part of each of its queues, by the most slots that each group can have.
+
+    Another one that only shows its decisions (`dryRun`) has no more than it has now.
+    """
     spec = cluster.spec
     mine = set(consumed_by(spec, group))
     shares: dict[str, float] = {}
     others = [each for each in spec.workers if each.name != group.name and mine.intersection(consumed_by(spec, each))]
     own = _most_slots(group)
+    theirs = {each.name: _most_slots(each, views.get(each.name)) for each in others}
     for name in mine:
-        all_slots = own + sum(_most_slots(each) for each in others if name in consumed_by(spec, each))
+        all_slots = own + sum(theirs[each.name] for each in others if name in consumed_by(spec, each))
         shares[name] = own / all_slots if all_slots else 1.0
-    return Sharing(shares=shares, held_by_others=sum(_held(views.get(each.name)) for each in others))
+    unheard = [each for each in others if theirs[each.name] and not policy.watched(each)]
+    return Sharing(
+        shares=shares,
+        held_by_others=sum(_held(views.get(each.name)) for each in others),
+        unheard=frozenset(name for each in unheard for name in consumed_by(spec, each)),
+    )
 
 
-def _most_slots(group: WorkerGroup) -> int:
-    return policy.most_replicas(group) * policy.expected_slots(group)
+def _most_slots(group: WorkerGroup, found: GroupView | None = None) -> int:
+    most = found.replicas if found is not None and policy.dry_run(group) else policy.most_replicas(group)
+    return most * policy.expected_slots(group)
 
 
 def _held(view: GroupView | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from celery_operator.desired import flower, names
 from celery_operator.desired.metadata import COMPONENT_LABEL
@@ -17,6 +18,7 @@ _CRDS = {
     SERVICE_MONITOR: ("spec.monitoring.serviceMonitor", "the CRDs of the Prometheus operator"),
 }
 """What asks for each optional kind, and what brings it."""
+_FORMER: Final = "; until then a pod with the former settings, auth among them, serves its pages"
 
 
 def evaluate(view: StatusView) -> Verdict:
@@ -37,14 +39,19 @@ def _pods(view: StatusView, wanted: int) -> Verdict:
     live = view.live.get(ref) or {}
     status, generation = live.get("status") or {}, (live.get("metadata") or {}).get("generation")
     current = bool(live) and status.get("observedGeneration") == generation
-    if current and (status.get("updatedReplicas") or 0) >= wanted <= (status.get("availableReplicas") or 0):
+    updated, available = status.get("updatedReplicas") or 0, status.get("availableReplicas") or 0
+    # Else those that are available are the old ones, which stay for as long as the new ones do not come up.
+    replaced = current and (status.get("replicas") or 0) <= updated
+    if replaced and updated >= wanted <= available:
         return Verdict(status="True", reason="Running", message=f"{wanted} of {wanted} pods of Flower are available")
+    former = "" if replaced or not available else _FORMER
     trouble = pod_trouble.find(
         pod for pod in view.pods if (pod["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == flower.COMPONENT
     ) or workers.no_pods(status)
     if trouble is not None:
-        return Verdict(status="False", reason=trouble.reason, message=f"Flower: {trouble.message}", warning=True)
-    return Verdict(status="False", reason="Starting", message="Flower is starting")
+        message = f"Flower: {trouble.message}{former}"
+        return Verdict(status="False", reason=trouble.reason, message=message, warning=True)
+    return Verdict(status="False", reason="Starting", message=f"Flower is starting{former}")
 
 
 def _left_out(view: StatusView) -> Iterator[str]:

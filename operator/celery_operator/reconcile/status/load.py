@@ -174,8 +174,8 @@ def _kept(group: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _age(time: str, now: datetime) -> float:
-    """Seconds since the time in a status; a time that nobody can read is long ago."""
+    """Seconds since the time in a status; one that nobody can read is long ago, and one to come is of another clock."""
     try:
-        return (now - datetime.strptime(time, _FORMAT).replace(tzinfo=now.tzinfo)).total_seconds()
+        return abs((now - datetime.strptime(time, _FORMAT).replace(tzinfo=now.tzinfo)).total_seconds())
     except ValueError:
         return PERIOD

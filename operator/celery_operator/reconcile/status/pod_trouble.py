@@ -38,6 +38,9 @@ _ADVICE: Final = {
 """What to do, by our reasons and the launcher's."""
 _KILLED: Final = 137
 """Exit code after SIGKILL: 128 + 9."""
+_ENDED: Final = ("Succeeded", "Failed")
+"""Phases of pods that others have taken the place of: evicted, or of a node that was shut down. As records they stay
+for weeks, and would be the trouble of every later rollout."""
 _MAX_MESSAGE: Final = 400
 _REASON: Final = re.compile(r"[A-Z][A-Za-z]{0,62}")
 """What the launcher's reasons look like, also those of a later version."""
@@ -77,9 +80,9 @@ def find(pods: Iterable[Manifest]) -> Trouble | None:
 
 def _of_pod(pod: Manifest) -> Iterator[tuple[int, int, Trouble]]:
     """Troubles with their rank and the restarts of the container."""
-    if "deletionTimestamp" in pod["metadata"]:
-        return
     status = pod.get("status", {})
+    if "deletionTimestamp" in pod["metadata"] or status.get("phase") in _ENDED:
+        return
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         restarts = container.get("restartCount") or 0
         waiting = container.get("state", {}).get("waiting") or {}

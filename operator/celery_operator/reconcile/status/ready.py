@@ -42,12 +42,7 @@ def _not_applied(view: StatusView) -> Verdict | None:
 def _waits(view: StatusView, hook: Wait) -> Verdict:
     """For what new pod templates wait, and what keeps it from getting anywhere."""
     of_hook = {COMPONENT_LABEL: hook_job.COMPONENT}.items()
-    pods = (
-        pod
-        for pod in view.pods
-        if of_hook <= (pod["metadata"].get("labels") or {}).items()
-        and (pod.get("status") or {}).get("phase") != "Failed"  # of a former try, or of a former Job
-    )
+    pods = (pod for pod in view.pods if of_hook <= (pod["metadata"].get("labels") or {}).items())
     trouble = None if hook.failed else pod_trouble.find(pods)
     message = hook.message if trouble is None else f"{hook.message}: {trouble.message}"
     return Verdict(status="False", reason=hook.reason, message=message, warning=hook.failed or trouble is not None)

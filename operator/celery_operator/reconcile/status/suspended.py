@@ -25,7 +25,8 @@ def evaluate(view: StatusView) -> Verdict:
 
 def in_force(view: StatusView) -> bool:
     """Whether nothing is to run: what the user asked for, unless the operator may not or cannot do it."""
-    return bool(view.cluster.spec.suspend) and not view.held and view.blocked is None
+    refused = view.blocked is not None and not view.blocked.partly
+    return bool(view.cluster.spec.suspend) and not view.held and not refused
 
 
 def ending(view: StatusView) -> int:

@@ -92,7 +92,7 @@ def observe(view: StatusView) -> list[ObservedGroup]:
                 updated=(status.get("updatedReplicas") or 0) if current else 0,
                 current=current,
                 failed=current and rollout.failed(live),
-                trouble=pod_trouble.find(pods) or no_pods(status),
+                trouble=pod_trouble.find(pods) or no_pods(status) or _paused(live),
                 least=worker_deployment.least_replicas(group) if scales else None,
             )
         )
@@ -106,6 +106,17 @@ def _only_scaled(view: StatusView) -> bool:
     number of pods all the time: that alone must not look like a rollout.
     """
     return view.seen_generation == view.cluster.metadata.generation
+
+
+def _paused(deployment: dict[str, Any]) -> Trouble | None:
+    """That somebody stopped a rollout, which no deadline ends, and no pod shows."""
+    status = deployment.get("status") or {}
+    complete = (status.get("replicas") or 0) == (status.get("updatedReplicas") or 0)
+    if complete or (deployment.get("spec") or {}).get("paused") is not True:
+        return None
+    said = "its rollout was paused by hand (kubectl rollout pause), so that nothing new reaches its pods"
+    resume = f"kubectl rollout resume deployment {deployment['metadata']['name']} lets it go on"
+    return Trouble(reason="RolloutPaused", message=f"{said}; {resume}")
 
 
 def no_pods(status: dict[str, Any]) -> Trouble | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from celery_operator.desired.metadata import GROUP_LABEL
 from celery_operator.reconcile.status import suspended
 from celery_operator.reconcile.status.view import StatusView, Verdict
 from celery_operator.reconcile.status.workers import ObservedGroup, observe
@@ -62,6 +63,8 @@ def _describe(group: ObservedGroup) -> str:
     )
     if group.failed:
         text += "; the rollout made no progress within strategy.progressDeadline"
+        if group.trouble is None:  # a volume that cannot be mounted, say: Events alone tell of that
+            text += f", and no container says why: see kubectl describe pod -l {GROUP_LABEL}={group.name}"
     if group.trouble is not None:
         text += f": {group.trouble.message}"
     if group.rolled_out or not (group.failed or group.trouble) or group.replicas <= group.updated:

@@ -43,6 +43,7 @@ class Fleet:
     notes: tuple[Problem, ...] = ()
     group: Group = field(default_factory=Group)
     dry_run: bool = False
+    managed_fields: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, name: str, *, active: int = 0, started: bool = True, revision: str = "a", **said: Any) -> None:
         """A pod, Ready and heard of unless it has not started."""
@@ -83,7 +84,7 @@ class Fleet:
             "kind": "Deployment",
             "metadata": {
                 "name": "shop-worker-web", "namespace": "shop", "uid": "d", "resourceVersion": str(self.version),
-                "generation": 1 if self.fresh else 2,
+                "generation": 1 if self.fresh else 2, "managedFields": self.managed_fields,
             },
             "spec": {"replicas": self.replicas},
             "status": {

@@ -294,6 +294,16 @@ async def test_an_operator_that_starts_while_a_group_is_at_zero_expects_pods_as_
     assert rig.scaler.targets(rig.key)["web"].replicas == 3, "12 of the tasks"
 
 
+async def test_a_group_that_only_shows_its_decisions_takes_no_more_of_a_queue_than_its_pods_can(rig: Rig) -> None:
+    shown = {"autoscaling": {**LENGTH["autoscaling"], "maxReplicas": 90, "dryRun": True}}
+    rig.watch({"name": "next", "queues": ["web"], **shown}, {"name": "web", "queues": ["web"], **LENGTH})
+    rig.deployment("next", 1)
+    rig.deployment("web", 0)
+    rig.look(web=18)
+    rig.look(web=18)
+    assert rig.scaler.targets(rig.key)["web"].replicas == 9, "all but one in ten, and not one in eleven"
+
+
 async def test_a_removed_group_has_no_metrics_and_nobody_drained(rig: Rig) -> None:
     rig.watch({"name": "web", "queues": ["web"], **LENGTH}, {"name": "old", "queues": ["old"], **LENGTH})
     rig.deployment("web", 1)
@@ -432,6 +442,23 @@ async def test_who_scales_otherwise_is_told_to_keep_one_until_nothing_is_taken(r
     assert rig.hub.wish.unacked, "it is asked for then"
     assert want(3) == 1
     assert want(0) == 0
+
+
+@pytest.mark.parametrize(("fixed", "last"), [(1, 0), (0, 1)])
+async def test_what_a_group_that_names_no_queues_holds_keeps_no_other_group_awake(
+    rig: Rig, fixed: int, last: int
+) -> None:
+    """Nobody asks its workers what they hold. Where it has any, they bring back what a lost worker held, too."""
+    rig.watch({"name": "all", "replicas": fixed}, {"name": "burst", "queues": ["celery"], **LENGTH})
+    rig.deployment("burst", 1)
+    rig.pod("burst", "burst-1")
+    await asyncio.sleep(0)
+    for _ in range(100):
+        rig.pod("burst", "burst-1")
+        rig.look(celery=Depth(ready=0, unacked=5))
+    decision = rig.scaler.views(rig.key)["burst"].decision
+    assert decision is not None
+    assert decision.desired == last
 
 
 async def test_nobody_asks_what_is_taken_for_a_group_of_a_fixed_size(rig: Rig) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from celery_operator.reconcile.autoscaling.deletion_cost import COST_ANNOTATION, LEAST_COST, is_cheap
+from celery_operator.kube.objects import Manifest
+from celery_operator.reconcile.autoscaling.deletion_cost import COST_ANNOTATION, LEAST_COST, Mark, is_cheap
 from celery_operator.reconcile.autoscaling.group import Outcome
 from tests.unit.reconcile.autoscaling.fleet import WINDOW, Fleet
 from tests.unit.reconcile.autoscaling.test_group import idle
@@ -115,8 +116,43 @@ def test_marks_that_could_not_be_written_are_asked_for_again_and_told_of() -> No
     assert outcomes[-1].view.problem is None
 
 
+def pod_with(cost: str | None) -> Manifest:
+    return {"metadata": {"annotations": {} if cost is None else {COST_ANNOTATION: cost}}}
+
+
+def seen(mark: Mark, cost: str | None, now: float, *, victim: bool) -> dict[str, str | None]:
+    """One look at a pod that has this cost, as a group does it; what it asks to have written."""
+    pod = pod_with(cost)
+    mark.look(pod, now)
+    assert mark.contested_at is None, "nobody else has written anything"
+    if victim:
+        mark.settled(pod, now)
+    return mark.change(pod, victim=victim, now=now)
+
+
+def test_a_pod_that_is_chosen_again_before_its_mark_was_taken_away_is_nobody_elses() -> None:
+    """The mark that was to go is wanted again, is still there, and stays while something else hinders the removal."""
+    mark = Mark()
+    assert seen(mark, None, 0.0, victim=True) == {COST_ANNOTATION: LEAST_COST}
+    assert seen(mark, LEAST_COST, 2.0, victim=False) == {COST_ANNOTATION: None}
+    for second in range(4, 120, 2):
+        assert seen(mark, LEAST_COST, second, victim=True) == {}
+
+
+def test_our_own_late_removal_of_a_mark_is_nobody_elses() -> None:
+    """It was on its way to the API server when the pod was chosen again."""
+    mark = Mark()
+    seen(mark, None, 0.0, victim=True)
+    seen(mark, LEAST_COST, 2.0, victim=False)
+    assert seen(mark, LEAST_COST, 4.0, victim=True) == {}
+    assert seen(mark, None, 6.0, victim=True) == {COST_ANNOTATION: LEAST_COST}
+    assert seen(mark, LEAST_COST, 8.0, victim=True) == {}
+    mark.look(pod_with(None), 10.0)
+    assert mark.contested_at == 10.0, "that one was not asked for"
+
+
 @pytest.mark.parametrize(
     ("cost", "cheap"), [(None, False), ("0", False), (LEAST_COST, True), ("-2147483648", True), ("much", False)]
 )
 def test_who_is_taken_first(cost: str | None, cheap: bool) -> None:
-    assert is_cheap({"metadata": {"annotations": {} if cost is None else {COST_ANNOTATION: cost}}}) == cheap
+    assert is_cheap(pod_with(cost)) == cheap

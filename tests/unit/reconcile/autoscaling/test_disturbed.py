@@ -172,6 +172,18 @@ def test_marks_go_when_a_group_is_handed_over() -> None:
     assert fleet.replicas == 3
 
 
+def test_a_pod_that_somebody_isolated_to_look_at_it_is_told_of() -> None:
+    """As `kubectl label pod p2 pod-template-hash-` does; the ReplicaSet makes another one in its place."""
+    fleet = idle(3)
+    for name in ("p0", "p1"):
+        fleet.pods[name]["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "web-a", "controller": True}]
+    del fleet.pods["p2"]["metadata"]["labels"]["pod-template-hash"]
+    fleet.replicas = fleet.existing = fleet.updated = 2
+    problem = [fleet.look() for _ in range(3)][-1].view.problem
+    assert problem is not None
+    assert "pod p2 has the group's labels and belongs to no ReplicaSet" in problem.message
+
+
 def test_a_crash_loop_asks_for_nothing_and_is_removed_first() -> None:
     fleet = idle(3)
     fleet.policy = Policy(min_replicas=2, max_replicas=10, target_queue_length=4, headroom=0.1, window=WINDOW)

@@ -10,7 +10,8 @@ import pytest
 from celery_operator.observe.broker.depth import Heartbeat, Problem
 from celery_operator.observe.snapshot import Target
 from celery_operator.reconcile.autoscaling.deletion_cost import COST_ANNOTATION, LEAST_COST
-from celery_operator.reconcile.autoscaling.group import DRAIN_ANNOTATION, Group, Outcome
+from celery_operator.reconcile.autoscaling.group import Group, Outcome
+from celery_operator.reconcile.autoscaling.pod_marks import DRAIN_ANNOTATION
 from tests.unit.reconcile.autoscaling.fleet import POLICY, SLOTS, WINDOW, Fleet
 
 
@@ -125,6 +126,22 @@ def test_pods_that_never_started_go_first_and_need_no_drain() -> None:
     outcomes = fleet.run(WINDOW + 10)
     assert set(fleet.pods) == {"p0", "p1"}
     assert not any(outcome.hold for outcome in outcomes)
+
+
+def test_pods_that_find_no_node_are_given_up_one_by_one_although_others_of_them_stay() -> None:
+    """Asked for and not needed, they would make a cluster grow; it does not matter which of them is taken."""
+    fleet = idle(2)
+    for number in range(4):
+        fleet.add(f"new{number}", started=False)
+    fleet.policy = replace(POLICY, min_replicas=5)
+    outcomes = fleet.run(WINDOW + 10)
+    assert fleet.replicas == 5
+    fleet.policy = replace(POLICY, min_replicas=4)
+    for _ in range(int(WINDOW)):
+        outcomes.append(fleet.look())
+        fleet.apply(outcomes[-1], gone=["new3"])
+    assert set(fleet.pods) == {"p0", "p1", "new1", "new2"}
+    assert not any(outcome.lost for outcome in outcomes), "none that could have been meant is missed"
 
 
 def test_who_is_silent_counts_as_full_and_is_not_drained() -> None:

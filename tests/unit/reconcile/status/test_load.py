@@ -73,6 +73,13 @@ def test_large_changes_wait_until_the_last_figures_are_30_seconds_old() -> None:
     assert later["loadTime"] == "2026-01-01T12:00:30Z"
 
 
+def test_a_former_leader_whose_clock_was_an_hour_ahead_stops_no_figures() -> None:
+    first = status({}, busy(0, 0), after=3600)
+    later = status(first, busy(5000, 4), after=30)
+    assert figures(later)["backlog"] == 5000
+    assert later["loadTime"] == "2026-01-01T12:00:30Z"
+
+
 def test_younger_figures_go_with_whatever_else_is_written() -> None:
     """A worker that has just become Ready has its slots from that moment on, not half a minute later."""
     starting = view(spec("web"), deployment(replicas=2), autoscaling={"web": seen("web", 0)})
