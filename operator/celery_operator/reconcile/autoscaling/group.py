@@ -146,7 +146,8 @@ class Group:
         view = replace(view, decision=decision, problem=told(around.reading, at_rest=at_rest))
         if look.dry_run:
             return self._leave_alone(look, view)
-        outcome, rival = self._act(look, load, decision, view), self._rivals.look(look.deployment, around.now)
+        outcome = self._act(look, load, decision, view)
+        rival = self._rivals.look(look.deployment, outcome.target.replicas, around.now)
         if rival is None or view.problem is not None:
             return outcome
         return replace(outcome, view=replace(outcome.view, problem=rival))  # the cause of whatever else hinders us

@@ -25,17 +25,22 @@ class Rivals:
 
     _ours: bool = False
     """Whether the number was ours at the last look."""
+    _answered: int | None = None
+    """The Deployment's generation at the last look, if we have asked for another number then."""
     _name: str | None = None
     _overruled: tuple[float, ...] = ()
     """The last two times at which somebody had written another number over ours."""
 
-    def look(self, deployment: Manifest, now: float) -> Problem | None:
-        """What to tell, as long as somebody overrules us again and again."""
-        writers = number_writers.of(deployment)
+    def look(self, deployment: Manifest, wanted: int | None, now: float) -> Problem | None:
+        """What to tell, as long as somebody overrules us again and again; ``wanted`` is the number we ask for now."""
+        writers, generation = number_writers.of(deployment), int(deployment["metadata"]["generation"])
         ours = bool(writers & _OURS)
-        if self._ours and writers and not ours:
+        # Who answers at once is never seen before the next look: our number and theirs are two generations.
+        overruled = self._ours or (self._answered is not None and generation >= self._answered + 2)
+        if overruled and writers and not ours:
             self._name, self._overruled = min(writers), (*self._overruled, now)[-2:]
         self._ours = ours
+        self._answered = None if wanted in (None, deployment["spec"]["replicas"]) else generation
         if self._name is None or len(self._overruled) < 2 or now - self._overruled[0] > RIVAL_SECONDS:
             return None
         return _told(self._name, deployment["metadata"]["name"])

@@ -24,16 +24,17 @@ def written_by(*managers: str) -> list[dict[str, Any]]:
     return [spec, status, *({"manager": each, "operation": "Update", "fieldsV1": number} for each in managers)]
 
 
-def deployment(*managers: str) -> Manifest:
+def deployment(*managers: str, generation: int = 1) -> Manifest:
     found = Fleet().deployment()
-    return strip({**found, "metadata": {**found["metadata"], "managedFields": written_by(*managers)}})
+    metadata = {**found["metadata"], "generation": generation, "managedFields": written_by(*managers)}
+    return strip({**found, "metadata": metadata})
 
 
 def messages(*writers: tuple[str, ...], every: float = 20.0) -> list[str]:
     """What is told at each look, at which these had written the number."""
     rivals, out = Rivals(), []
     for look, managers in enumerate(writers):
-        problem = rivals.look(deployment(*managers), look * every)
+        problem = rivals.look(deployment(*managers), None, look * every)
         out.append("" if problem is None else problem.message)
     return out
 
@@ -44,6 +45,20 @@ def test_an_hpa_beside_us_is_told_of_with_what_to_do() -> None:
     assert "a HorizontalPodAutoscaler changes the number of pods of Deployment shop-worker-web" in told
     assert "externalScaling: {}" in told
     assert '"keda" changes' in messages((SCALE_MANAGER,), ("keda",), (SCALE_MANAGER,), ("keda",))[-1]
+
+
+@pytest.mark.parametrize(
+    ("generations", "wanted", "is_told"),
+    [([1, 3, 5], 9, True), ([1, 2, 3], 9, False), ([1, 3, 5], None, False), ([1, 1, 1], 9, False)],
+    ids=["answered at once", "our writes did not come through", "we do not mind", "nobody writes"],
+)
+def test_who_answers_before_the_next_look_is_told_of_as_well(
+    generations: list[int], wanted: int | None, is_told: bool
+) -> None:
+    rivals = Rivals()
+    found = [rivals.look(deployment(HPA, generation=each), wanted, 2.0 * each) for each in generations]
+    assert (found[-1] is not None) is is_told
+    assert found[:-1] == [None, None]
 
 
 def test_the_message_stays_the_same_while_they_go_on() -> None:
