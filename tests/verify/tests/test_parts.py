@@ -78,7 +78,6 @@ def test_early_acknowledgement_runs_where_it_says_something() -> None:
         "rolling-update",
         "rolling-update-long",
         "scale-in",
-        "short-grace",
         "kill-main",
         "broker-restart",
     }
