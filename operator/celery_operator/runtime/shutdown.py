@@ -136,8 +136,9 @@ class Shutdown:
         self._start_watching()
         self._note_again_at_the_close()
 
+    @harmless
     def _start_watching(self) -> None:
-        """Once."""
+        """Once. Also called by Celery itself, whose close must not end here where no thread can be had."""
         if self._watching:
             return
         self._watching = True

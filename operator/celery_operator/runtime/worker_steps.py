@@ -139,6 +139,7 @@ def _consumer_step(state: WorkerState, drain: Drain) -> Any:
         @harmless
         def start(self, consumer: Any) -> None:
             _cancel(timers)
+            left_behind.keep_refused(consumer)
             left_behind.give_back(consumer)
             drain.attach(consumer)
             stamp = _stamp(state, consumer, drain)

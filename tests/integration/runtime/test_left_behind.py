@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import kombu
@@ -14,6 +15,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.runtime.conftest import PodMaker
+from tests.integration.runtime.in_celery import run
 from tests.integration.runtime.lossy_proxy import Fate, Proxy
 from tests.integration.runtime.pods import Pod, send, wait_for_entries
 from tests.integration.servers import RedisServer, wait_until
@@ -141,3 +143,47 @@ def test_a_task_that_runs_on_keeps_its_message(
     assert GIVEN_BACK not in pod.output()
     pod.signal(signal.SIGTERM)
     assert pod.ended() == 0
+
+
+REFUSED = """
+from types import SimpleNamespace
+import kombu
+from redis import Redis
+from celery_operator_runtime import left_behind
+
+later, result = [], []
+
+def contact():
+    connection = kombu.Connection(given)
+    tasks = kombu.Consumer(connection.channel(), [kombu.Queue("work")], callbacks=[lambda *_: None])
+    tasks.qos(prefetch_count=9)
+    timer = SimpleNamespace(call_after=lambda _, act: later.append(act))
+    return connection, SimpleNamespace(task_consumer=tasks, timer=timer, call_soon=lambda act: act())
+
+with Redis.from_url(given) as admin:
+    connection, consumer = contact()
+    connection.Producer().publish({}, routing_key="work", declare=[kombu.Queue("work")])
+    left_behind.keep_refused(consumer)
+    consumer.task_consumer.consume()
+    admin.config_set("maxmemory", "1")
+    try:
+        connection.drain_events(timeout=30)
+    except connection.channel_errors:
+        result.append(admin.llen("work"))
+    admin.config_set("maxmemory", "0")
+    _, again = contact()
+    admin.config_set("maxmemory", "1")
+    left_behind.give_back(again)
+    result.append(admin.llen("work"))
+    admin.config_set("maxmemory", "0")
+    later.pop()()
+    left_behind.give_back(again)
+    result.append(admin.llen("work"))
+"""
+
+
+@pytest.mark.parametrize("celery", ["celery-5.3", "celery-5.7"])
+def test_a_message_that_redis_gives_and_refuses_to_note_is_not_lost(celery: str, tmp_path: Path) -> None:
+    """Without memory it does so with each: the message is taken, still kept while it refuses, and back once."""
+    with RedisServer(folder=tmp_path / "full") as broker:
+        assert run(REFUSED, tmp_path, celery=celery, given=broker.url()) == [0, 0, 1]

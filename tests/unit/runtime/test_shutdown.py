@@ -204,6 +204,23 @@ def test_the_watchdog_starts_whatever_else_fails(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("no_failures")
+def test_a_worker_that_ends_by_itself_closes_although_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(shutdown, "start_new_thread", fail)
+    monkeypatch.setattr(task_requests, "unstarted", lambda _: [])
+    one = watchdog()
+    blueprint = SimpleNamespace(on_close=lambda: closed.append("consumer"))
+    one._worker = SimpleNamespace(consumer=SimpleNamespace(blueprint=blueprint))
+    one._note_again_at_the_close()
+    blueprint.on_close()
+    assert closed == ["consumer"]
+
+
+@pytest.mark.usefixtures("no_failures")
 def test_sigterm_sets_the_deadline_of_a_worker_that_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
     acted: list[str] = []
