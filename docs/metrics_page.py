@@ -44,6 +44,9 @@ _TROUBLE: Final = (
 )
 """Conditions that are False when something is wrong, and not while a rollout waits for running tasks, as Ready is."""
 
+_NEVER_ASKED: Final = "TransportNotSupported|CredentialsMissing|RegionMissing"
+"""Reasons why the operator cannot read a group's queues, whose workers may have all that they need."""
+
 ALERTS: Final = (
     Alert(
         name="CeleryClusterInTrouble",
@@ -84,9 +87,11 @@ ALERTS: Final = (
     ),
     Alert(
         name="CeleryQueuesUnreadable",
-        # The age begins with the first reading that succeeds; where none has since the operator's start, errors count.
+        # The age begins with the first reading that succeeds; where none has since the operator's start, errors count,
+        # but not those of a broker that is for the workers alone: BrokerReachable is Unknown then, and all may be well.
         expression="min by (namespace, cluster, group) (celery_operator_reading_age_seconds) > 180 "
-        "or sum by (namespace, cluster, group) (increase(celery_operator_reading_errors_total[5m])) > 0 "
+        "or sum by (namespace, cluster, group) (increase(celery_operator_reading_errors_total"
+        f'{{reason!~"{_NEVER_ASKED}"}}[5m])) > 0 '
         "unless min by (namespace, cluster, group) (celery_operator_reading_age_seconds)",
         lasts="3m",
         summary="the group's queues have not been read for minutes, so its number of pods stays: look at "

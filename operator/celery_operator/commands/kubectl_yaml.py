@@ -5,6 +5,7 @@ kubectl takes go-yaml (sigs.k8s.io/yaml, kubectl 1.34): 22:00 and 2001-01-01 are
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -22,7 +23,8 @@ _RESOLVERS: Final = (
     ("int", r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", "-+0123456789"),
     (
         "float",
-        r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        r"[-+]?(?:\._*[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         "-+0123456789.",
     ),
     ("merge", r"<<", "<"),
@@ -51,9 +53,11 @@ def _whole(_: Any, node: yaml.ScalarNode) -> int:
     raise ValueError(node.value)
 
 
-def _number(_: Any, node: yaml.ScalarNode) -> float:
+def _number(_: Any, node: yaml.ScalarNode) -> float | str:
     text = node.value.replace("_", "").lower()
     value = float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    if math.isinf(value) and "inf" not in text:  # a commit such as 12e4567 is a text, to kubectl as well
+        return str(node.value)
     return int(value) if value.is_integer() else value
 
 

@@ -249,9 +249,8 @@ def _with_strangers(plan: Plan, found: list[Stranger]) -> Plan:
 def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> Plan:
     applies: list[Apply] = []
     found: list[Stranger] = []
-    wanted: set[ObjectRef] = set()
-    strange: set[ObjectRef] = set()
-    mine: list[Manifest] = []
+    wanted, strange = set[ObjectRef](), set[ObjectRef]()
+    mine, held = list[Manifest](), list[Manifest]()
     for manifest in desired:
         ref = ObjectRef.of(manifest)
         wanted.add(ref)
@@ -260,6 +259,7 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
             found.append(strangers.describe(snapshot.cluster, live))
             strange.add(ref)
         elif strangers.newly_used(snapshot.cluster, manifest, live, strange):  # what others need comes first
+            held.append(manifest)
             applies += [step for step in changes.applies(snapshot, ref, manifest, live) if _is_scaling(snapshot, step)]
         else:
             mine.append(manifest)
@@ -274,7 +274,7 @@ def _compare(snapshot: Snapshot, desired: list[Manifest], job: list[Apply]) -> P
     hold = queue_agreement.decide(snapshot, mine, frozenset(() if hook.create else waiting))
     waiting |= hold.refs
     now = [step for step in applies if step.ref not in waiting or _is_scaling(snapshot, step)]
-    held = [manifest for manifest in mine if ObjectRef.of(manifest) in waiting and hooks.concerns(manifest)]
+    held += [manifest for manifest in mine if ObjectRef.of(manifest) in waiting and hooks.concerns(manifest)]
     now += _around_templates(snapshot, held)
     starts = hook.create and hold.wait is None
     now += [step for step in job if starts and not strangers.newly_used(snapshot.cluster, step.manifest, None, strange)]

@@ -226,7 +226,8 @@ class Reconciler:
                 self._compare_queues(snapshot, plan)
                 again = await self._applier.execute(cluster, plan)
         except Rejected as error:
-            return Outcome(plan=_rejected(plan, error), reads_references=bool(readings.hashes))
+            known, changed = bool(readings.hashes), readings.changed
+            return Outcome(plan=_rejected(plan, error, changed), reads_references=known, changed=changed)
         except ApiError as error:
             return Outcome(plan=plan, failure=error)
         except TimeoutError:
@@ -237,7 +238,8 @@ class Reconciler:
     async def _tell_of(self, outcome: Outcome, manifest: Manifest) -> None:
         """Count what the plan began, and record why pods are replaced although nobody edited the spec."""
         key, plan = ClusterKey.of_cluster(manifest), outcome.plan
-        if plan.blocked is None and not manifest["spec"].get("paused"):
+        followed = plan.blocked is None or plan.blocked.partly
+        if followed and not manifest["spec"].get("paused"):
             self._references.took_over(key)
         beat_waits = bool(plan.withheld and plan.waits_for)
         if beat_waits and key not in self._waiting:
@@ -245,7 +247,7 @@ class Reconciler:
         (self._waiting.add if beat_waits else self._waiting.discard)(key)
         status = manifest.get("status") or {}
         same_spec = status.get("observedGeneration") == manifest["metadata"].get("generation")
-        if plan.references_changed and plan.blocked is None and same_spec:
+        if plan.references_changed and followed and same_spec:
             self._observer.references_changed()
             await self._events.record(
                 manifest,
@@ -370,12 +372,14 @@ def _is_false(status: Mapping[str, Any], condition: str) -> bool:
     return any(each.get("status") == "False" for each in found)
 
 
-def _rejected(plan: Plan, error: Rejected) -> Plan:
-    """What became of a plan that the API server refused."""
+def _rejected(plan: Plan, error: Rejected, changed: tuple[str, ...]) -> Plan:
+    """What became of a plan that the API server refused. ``changed``: of what pods read, since the last pass."""
     if error.partly:
         retry = min(_RETRY_REJECTED, plan.requeue_after or _RETRY_REJECTED)  # what else it waits for comes no later
         problems = (*error.problems, "everything but Flower is applied")
-        return replace(plan, blocked=Blocked(reason="InvalidSpec", problems=problems, retry=retry, partly=True))
+        blocked = Blocked(reason="InvalidSpec", problems=problems, retry=retry, partly=True)
+        told = plan.references_changed and bool(changed)  # Flower's own pods wait, which each try would tell of
+        return replace(plan, blocked=blocked, references_changed=told)
     blocked = Blocked(reason="InvalidSpec", problems=error.problems, retry=_RETRY_REJECTED)
     # It waits for no queues, whatever it would wait for: each try would tell of a wait that leads nowhere.
     return replace(plan, blocked=blocked, queue_wait=None)

@@ -20,7 +20,10 @@ LED = {
 }
 GROUP = 'namespace="team",cluster="shop",group="web"'
 AGE = f"celery_operator_reading_age_seconds{{{GROUP}}}"
-ERRORS = {f'celery_operator_reading_errors_total{{{GROUP},reason="AuthenticationFailed"}}': "1+30x40"}
+ERRORS, SQS = (
+    {f'celery_operator_reading_errors_total{{{GROUP},reason="{reason}"}}': "1+30x40"}
+    for reason in ("AuthenticationFailed", "CredentialsMissing")
+)
 
 BUSY, TOTAL = (f'celery_operator_slots{{{GROUP},state="{state}"}}' for state in ("busy", "total"))
 DUE = f'celery_operator_backlog{{{GROUP},state="due"}}'
@@ -38,6 +41,7 @@ CASES = {
     "queues read all the time": ("CeleryQueuesUnreadable", {AGE: "2x40"}, 0),
     "queues once read": ("CeleryQueuesUnreadable", {AGE: "0+60x40"}, 1),
     "queues never read": ("CeleryQueuesUnreadable", ERRORS, 1),
+    "queues that only the workers may read": ("CeleryQueuesUnreadable", SQS, 0),
     "readings that fail between others": ("CeleryQueuesUnreadable", {**ERRORS, AGE: "2x40"}, 0),
 }
 """Name of the alert, series by minutes, and how many of it fire in the end."""

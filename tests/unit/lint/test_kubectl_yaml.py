@@ -17,6 +17,7 @@ from celery_operator.commands.kubectl_yaml import documents
         ("1e3", 1000), ("1.5e3", 1500), ("09", 9), ("0777", 511), ("0o17", 15), ("0x1F", 31), ("0b11", 3), ("+12", 12),
         ("1_000", 1000), (".5", 0.5), ("1.", 1), ("-7", -7), ("y", True), ("off", False), ("n", False), ("~", None),
         ("null", None), ("", None), ("'1e3'", "1e3"), ("1e", "1e"), ("e3", "e3"), ("-", [None]),
+        ("12e4567", "12e4567"), ("-1e400", "-1e400"), ("._", "._"),
     ],
 )  # fmt: skip
 def test_a_plain_word_is_what_kubectl_takes_it_for(word: str, value: object) -> None:

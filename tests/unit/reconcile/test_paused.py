@@ -36,6 +36,7 @@ KEY = ClusterKey(namespace="team", name="shop")
 SCALING = {"autoscaling": {"minReplicas": 1, "maxReplicas": 9, "targetQueueLength": 2}}
 WORKERS = [{"name": "web", "queues": ["web"], **SCALING}]
 REFUSED = {"workers": WORKERS, "config": {"broker_url": "redis://x"}}
+TAKEN = {"auth": {"external": True}, "ingress": {"host": "taken.example.com"}}
 UNREADABLE = {"workers": WORKERS, "broker": {"url": ["redis://a", "redis://b"]}}
 """As a later version of the CRD may allow it."""
 POD = PodAddress(uid="uid-web-1", name="web-1", host="127.0.0.1", port=1)
@@ -49,6 +50,7 @@ class Server(KubeClient):
         self.writes: list[str] = []
         self.crd_lacks: frozenset[str] = frozenset()
         """Fields of the status that an older CRD has not."""
+        self.refused_kind = ""
         self.objects: dict[ObjectRef, Manifest] = {}
         self._versions = itertools.count(1)
 
@@ -59,6 +61,8 @@ class Server(KubeClient):
         return self.put("create", manifest)
 
     async def apply(self, manifest: Manifest, *, field_manager: str, dry_run: bool = False, **_: Any) -> Manifest:
+        if manifest["kind"] == self.refused_kind:
+            raise Invalid("the host is already defined", status=400)
         return manifest if dry_run else self.put("apply", manifest)
 
     async def replace_status(
@@ -190,25 +194,36 @@ async def test_what_scales_goes_on_by_the_former_spec_while_the_new_one_is_no_go
 async def test_what_is_refused_of_flower_alone_keeps_the_rest_of_the_spec_from_nobody(
     passes: Pass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flower = {"auth": {"external": True}, "ingress": {"host": "taken.example.com"}}
-    apply, watched = passes.server.apply, []
-
-    async def refusing(sent: Manifest, **how: Any) -> Manifest:
-        if sent["kind"] == "Ingress":
-            raise Invalid("the host is already defined", status=400)
-        return await apply(sent, **how)
-
+    watched: list[int] = []
     await passes.over(workers=WORKERS)
-    monkeypatch.setattr(passes.server, "apply", refusing)
+    passes.server.refused_kind = "Ingress"
     monkeypatch.setattr(passes.scaler, "watch", lambda _, cluster: watched.append(len(cluster.spec.workers)))
     new = {"name": "mail", "queues": ["mail"], **SCALING}
-    assert "create Deployment" in await passes.over(workers=[*WORKERS, new], flower=flower)
+    assert "create Deployment" in await passes.over(workers=[*WORKERS, new], flower=TAKEN)
     assert watched == [2], "who would give the new group its pods otherwise?"
-    await passes.over(workers=[*WORKERS, new], flower=flower, suspend=True)
+    await passes.over(workers=[*WORKERS, new], flower=TAKEN, suspend=True)
     status = (passes.cache.cluster(KEY) or {})["status"]
     conditions = {each["type"]: (each["status"], each["message"]) for each in status["conditions"]}
     assert conditions["Suspended"][0] == "True", "a script waits for it"
     assert "already defined; everything but Flower is applied" in conditions["SpecValid"][1]
+
+
+async def test_a_rotated_password_is_told_of_while_something_of_flower_is_refused(passes: Pass) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broker", "namespace": "team"}}
+    broker = {"urlFrom": {"secretKeyRef": {"name": "broker", "key": "url"}}}
+    passes.server.put("create", {**secret, "data": {"url": "Zm9ybWVy"}})
+    await passes.over(broker=broker, flower={**TAKEN, "ingress": {"host": "free.example.com"}})
+    passes.server.refused_kind = "Ingress"
+    await passes.over(broker=broker, flower=TAKEN)
+    passes.server.put("rotate", {**secret, "data": {"url": "cm90YXRlZA=="}})
+    passes.server.writes.clear()
+    await passes.reconciler.reconcile(KEY)
+    assert passes.server.writes.count("apply Deployment") == 1, "the workers', not Flower's"
+    await passes.reconciler.reconcile(KEY)
+    assert passes.metrics.registry.get_sample_value("celery_operator_references_changed_total") == 1.0
+    events = (each for ref, each in passes.server.objects.items() if ref.kind.kind == "Event")
+    (told,) = (each["note"] for each in events if each["reason"] == "ReferencesChanged")
+    assert told.endswith("from Secret broker")
 
 
 async def test_scaling_begins_again_when_the_pause_ends(passes: Pass) -> None:

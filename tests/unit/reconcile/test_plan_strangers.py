@@ -8,6 +8,7 @@ from celery_operator.kube.objects import SERVICE_ACCOUNT
 from tests.unit.desired.clusters import QUICKSTART, cluster
 from tests.unit.reconcile.settled import (
     ALL,
+    BEAT,
     WEB,
     Json,
     group,
@@ -108,6 +109,17 @@ def test_a_beat_that_runs_keeps_its_pod_when_the_claim_that_it_is_to_get_is_a_st
     plan = world.plan(cluster({"beat": {"storage": {}}}))
     assert writers(plan) == set()
     assert plan.deletes == ()
+
+
+def test_a_beat_that_waits_for_a_strangers_claim_can_be_suspended_all_the_same() -> None:
+    """Else it would send for the whole maintenance, and `Suspended` tell of a pod that is still finishing."""
+    world, _ = settled({"beat": {}})
+    former = world.objects[BEAT]["spec"]["template"]
+    world.create({**CLAIM, "metadata": {"name": "shop-beat", "namespace": "team"}})
+    shop = cluster({"beat": {"storage": {}}, "suspend": True})
+    world.execute(shop, world.plan(shop))
+    assert world.objects[BEAT]["spec"]["replicas"] == 0
+    assert world.objects[BEAT]["spec"]["template"] == former
 
 
 def test_no_pod_gets_a_strangers_identity_unless_the_spec_names_it() -> None:

@@ -80,7 +80,8 @@ class UnackedScan:
                 return None
             if cursor == 0:
                 return Counter(origin for origin in origins.values() if origin is not None)
-            count = max(1, min(_PAGE, _PAGE_BYTES * len(origins) // max(1, size)))
+            if size:  # a page may be empty: of a hash that was larger once, most places are
+                count = max(1, min(_PAGE, _PAGE_BYTES * len(origins) // size))
 
     async def _by_queue(self, client: redis.asyncio.Redis, origins: Counter[tuple[str, str]]) -> Counter[str]:
         exchanges = sorted({exchange for exchange, _ in origins if exchange})

@@ -93,3 +93,17 @@ async def test_small_messages_are_asked_for_in_large_pages() -> None:
     server = Redis(entries=1_000, size=1_000)
     assert await server.counted() == {"reports": 1_000}
     assert len(server.answers) <= 6
+
+
+async def test_empty_pages_do_not_make_the_next_ones_small() -> None:
+    """As after a backlog: Redis has a tenth of the places filled before it takes a smaller table."""
+    server = Redis(entries=400, size=1_000)
+    answer = server.hscan
+
+    async def sparse(key: str, cursor: int, *, count: int) -> tuple[int, dict[bytes, bytes]]:
+        next_cursor, page = await answer(key, cursor, count=count)
+        return next_cursor, page if cursor >= 300 else {}
+
+    server.hscan = sparse  # type: ignore[method-assign]
+    assert await server.counted() == {"reports": 100}
+    assert len(server.answers) <= 40
