@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ SUBJECT_RULES = Kind(
     namespaced=False,
 )
 _READ_TIMEOUT = 60.0
+_LATER = (409, 429, 500, 502, 503, 504)
+"""Another writer was faster, or the API server, etcd behind it or the proxy before it has no time or was away."""
+_LATER_SECONDS = 30.0
+_AGAIN_SECONDS = 0.5
 
 
 class Api:
@@ -36,18 +41,19 @@ class Api:
 
     def get(self, ref: ObjectRef) -> Manifest | None:
         """The object, None when there is none."""
-        answer = self._http.get(ref.path)
+        answer = self._ask("GET", ref.path)
         return None if answer.status_code == 404 else _manifest(answer)
 
     def objects(self, kind: Kind, namespace: str | None = None, selector: str = "") -> list[Manifest]:
         """The objects of a namespace, or of all of them."""
-        answer = _manifest(self._http.get(kind.path(namespace=namespace), params={"labelSelector": selector}))
+        answer = _manifest(self._ask("GET", kind.path(namespace=namespace), params={"labelSelector": selector}))
         return [{**item, "apiVersion": kind.api_version, "kind": kind.kind} for item in answer.get("items") or []]
 
     def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply, as `kubectl apply --server-side` does."""
         return _manifest(
-            self._http.patch(
+            self._ask(
+                "PATCH",
                 ObjectRef.of(manifest).path,
                 params={"fieldManager": "e2e", "force": "true", "fieldValidation": "Strict"},
                 content=json.dumps(manifest),
@@ -58,14 +64,14 @@ class Api:
     def merge_patch(self, ref: ObjectRef, patch: Manifest) -> Manifest:
         """A JSON merge patch: lists are replaced, None removes."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        return _manifest(self._http.patch(ref.path, content=json.dumps(patch), headers=headers))
+        return _manifest(self._ask("PATCH", ref.path, content=json.dumps(patch), headers=headers))
 
     def delete(self, ref: ObjectRef, *, grace_seconds: int | None = None) -> None:
         """Delete an object; `grace_seconds=0` is the `--force` of kubectl. One that is gone already is fine."""
         options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        answer = self._http.request("DELETE", ref.path, content=json.dumps(options))
+        answer = self._ask("DELETE", ref.path, content=json.dumps(options))
         assert answer.status_code in (200, 202, 404), answer.text
 
     def rules_of(self, user: str, namespace: str) -> list[dict[str, Any]]:
@@ -76,9 +82,18 @@ class Api:
             "spec": {"namespace": namespace},
         }
         answer = _manifest(
-            self._http.post(SUBJECT_RULES.path(), content=json.dumps(review), headers={"Impersonate-User": user})
+            self._ask("POST", SUBJECT_RULES.path(), content=json.dumps(review), headers={"Impersonate-User": user})
         )
         return list(answer["status"]["resourceRules"])
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask for objects, and again while "later" is the answer: each request of this class may be repeated."""
+        deadline = time.monotonic() + _LATER_SECONDS
+        while True:
+            answer = self._http.request(method, path, **options)
+            if answer.status_code not in _LATER or time.monotonic() > deadline:
+                return answer
+            time.sleep(_AGAIN_SECONDS)
 
     def pod(self, namespace: str, name: str, port: int, path: str) -> httpx.Response:
         """What a pod's port answers to a GET."""

@@ -50,7 +50,7 @@ def images(kubeconfig: Path) -> None:
     kubectl = Kubectl(tool("kubectl"), kubeconfig, namespace="default")
 
     def present() -> bool:
-        names = kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names[*]}").split()
+        names = kubectl.run("get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names[*]}").stdout.split()
         return all(any(name.endswith(image) for name in names) for image in (OPERATOR_IMAGE, WORKER_IMAGE))
 
     try:

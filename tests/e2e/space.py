@@ -121,6 +121,13 @@ class Space:
             return 504, str(error)
         return answer.status_code, answer.text
 
+    def said(self, pod: Manifest, path: str) -> tuple[int, str]:
+        """What the runtime itself answers, whatever it is; waits while only somebody on the way to it says something.
+
+        For a pod that is to stay: the runtime speaks plain text, and the API server's proxy in JSON.
+        """
+        return until(lambda: self.probe(pod, path), _is_of_the_runtime, within=PATIENCE_SECONDS)
+
     def status_of(self, pod: Manifest) -> dict[str, Any]:
         """The runtime's /status document, of a pod that serves it or is about to."""
         _, text = until(lambda: self.probe(pod, "/status"), lambda found: found[0] == 200, within=PATIENCE_SECONDS)
@@ -150,10 +157,16 @@ class Space:
 
     def ledger_report(self) -> dict[str, Any]:
         """The ledger's verdict; needs a producer with the ledger."""
-        done = self.kubectl.run("exec", "deployment/producer", "--", "python", "-m", "celery_tasks.ledger", "report")
-        assert done.stdout, done.stderr
+        words = ("exec", "deployment/producer", "--", "python", "-m", "celery_tasks.ledger", "report")
+        # It says nothing there where the ledger, or the pod, cannot be reached; 1 is what it ends with on bad news.
+        done = until(lambda: self.kubectl.run(*words), lambda found: found.stdout, within=PATIENCE_SECONDS)
         decoded: dict[str, Any] = json.loads(done.stdout)
         return decoded
+
+
+def _is_of_the_runtime(answer: tuple[int, str]) -> bool:
+    code, text = answer
+    return code < 500 or (code == 503 and not text.startswith(("{", "error trying to reach service")))
 
 
 def condition(cluster: Manifest, type_: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_a_broker_that_cannot_be_resolved_restarts_no_worker(space: Space) -> No
     until(lambda: space.probe(pod, "/startupz")[0], lambda code: code == 200, within=READY_SECONDS)
     status = space.status_of(pod)
     assert status["connected"] is False
-    assert space.probe(pod, "/livez")[0] == 200
+    assert space.said(pod, "/livez")[0] == 200
     found = space.wait_condition("shop", "BrokerReachable", "False")
     assert "example.invalid" not in found["message"]
     assert identities(space.pods("shop", "worker")) == {

@@ -81,6 +81,7 @@ def _most_beat_pods_at_once(space: Space) -> Iterator[list[int]]:
 
 def test_ticks_fire_once_and_the_schedule_survives_the_loss_of_its_pod(space: Space) -> None:
     space.apply(*manifests.ledger())
+    space.wait_available("ledger")  # before the first tick: each of them is in it
     space.apply(
         manifests.cluster(
             env=[manifests.LEDGER_ENV],
@@ -89,7 +90,6 @@ def test_ticks_fire_once_and_the_schedule_survives_the_loss_of_its_pod(space: Sp
         )
     )
     space.wait_ready("shop")
-    space.wait_available("ledger")
     space.start_producer("shop", with_ledger=True).close()
     until(lambda: _executions(space), lambda count: count >= 3, within=PATIENCE_SECONDS)
 

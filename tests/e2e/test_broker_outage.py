@@ -23,10 +23,10 @@ def test_a_broker_outage_restarts_nothing_and_tasks_run_afterwards(space: Space)
     space.wait_condition("shop", "BrokerReachable", "False")
     for pod in space.pods("shop", "worker"):
         until(lambda pod=pod: space.status_of(pod)["connected"], lambda found: found is False, within=READY_SECONDS)  # type: ignore[misc]
-        assert space.probe(pod, "/livez")[0] == 200
-        assert space.probe(pod, "/readyz")[0] == 200
+        assert space.said(pod, "/livez")[0] == 200
+        assert space.said(pod, "/readyz")[0] == 200
     (beat,) = space.pods("shop", "beat")
-    assert space.probe(beat, "/livez")[0] == 200
+    assert space.said(beat, "/livez")[0] == 200
 
     space.edit("shop", paused=None)
     space.wait_condition("shop", "BrokerReachable", "True", within=READY_SECONDS)

@@ -64,7 +64,7 @@ def test_pods_change_after_their_hook_has_succeeded_and_stay_while_it_fails(spac
     failed = space.wait_condition("shop", "Ready", "False", "BeforeRolloutFailed", within=READY_SECONDS)
     assert "what runs goes on" in failed["message"]
     assert identities(space.pods("shop", "worker")) == migrated
-    assert space.probe(pod, "/readyz") == (200, "ok\n")
+    assert space.said(pod, "/readyz") == (200, "ok\n")
     space.edit("shop", hooks=_hooks("print('mended')"))
     space.wait_ready("shop")
     (pod,) = until(lambda: space.pods("shop", "worker"), lambda found: len(found) == 1, within=READY_SECONDS)

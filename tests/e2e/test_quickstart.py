@@ -75,14 +75,15 @@ def test_probes_answer_in_every_pod(quick_start: QuickStart, component: str, pat
     pods = quick_start.space.pods(quick_start.name, component)
     assert len(pods) == {"worker": 2, "beat": 1}[component]
     for pod in pods:
-        assert quick_start.space.probe(pod, path) == (200, "ok\n")
+        assert quick_start.space.said(pod, path) == (200, "ok\n")
 
 
 def test_workers_report_what_they_are(quick_start: QuickStart) -> None:
     for pod in quick_start.space.pods(quick_start.name, "worker"):
         status = until(
             lambda pod=pod: quick_start.space.status_of(pod),  # type: ignore[misc]
-            lambda found: found["connected"],
+            # What it consumes is counted once a second, and is nothing while it connects again.
+            lambda found: found["connected"] and found["consuming"],
             within=PATIENCE_SECONDS,
         )
         assert status["nodename"] == f"default@{pod['metadata']['name']}"

@@ -77,10 +77,16 @@ def _no_further_check(space: Space) -> None:
 
 
 def _queues_of_rabbitmq(space: Space) -> None:
-    listed = space.kubectl("exec", "rabbitmq-0", "--", "rabbitmqctl", "-q", "list_queues", "-p", "shop", "name", "type")
-    types = dict(line.split("\t") for line in listed.splitlines() if "\t" in line)
     names = ("default", "high_priority", "low_priority", "dead")
-    assert [types.get(name) for name in names] == ["quorum", "quorum", "classic", "quorum"]
+
+    def types() -> list[str | None]:
+        words = ("rabbitmqctl", "-q", "list_queues", "-p", "shop", "name", "type")
+        listed = space.kubectl.run("exec", "rabbitmq-0", "--", *words).stdout
+        found = dict(line.split("\t") for line in listed.splitlines() if "\t" in line)
+        return [found.get(name) for name in names]
+
+    # Each is declared by whoever needs it first, and a server with much to do answers this command late.
+    until(types, lambda found: found == ["quorum", "quorum", "classic", "quorum"], within=PATIENCE_SECONDS)
     (beat,) = space.pods("on-rabbitmq", "beat")
     assert space.status_of(beat)["claims"] == "amqp"
     (urgent,) = [pod for pod in space.pods("on-rabbitmq", "worker") if "-urgent-" in pod["metadata"]["name"]]
@@ -94,16 +100,25 @@ def _redbeat_sends(space: Space) -> None:
     (beat,) = space.pods("redbeat", "beat")
     until(lambda: space.status_of(beat), lambda found: found["dispatched"], within=PATIENCE_SECONDS)
     command = 'redis-cli --no-auth-warning -a "$REDIS_PASSWORD" exists redbeat:mail-every-10-seconds'
-    assert space.kubectl("exec", "statefulset/redbeat-redis", "--", "sh", "-c", command).strip() == "1"
+    words = ("exec", "statefulset/redbeat-redis", "--", "sh", "-c", command)
+    until(lambda: space.kubectl.run(*words).stdout.strip(), lambda found: found == "1", within=PATIENCE_SECONDS)
 
 
 def _django_works(space: Space) -> None:
     space.wait(JOB, "sign-up", lambda job: (job.get("status") or {}).get("succeeded"), within=START_SECONDS)
     # Of all tries: which one `job/sign-up` would show, nobody says.
-    logs = space.kubectl.run("logs", "--selector=job-name=sign-up", "--tail=-1").stdout
-    assert "welcomed ada@example.com" in logs
+    until(
+        lambda: space.kubectl.run("logs", "--selector=job-name=sign-up", "--tail=-1"),
+        lambda done: "welcomed ada@example.com" in done.stdout,
+        within=PATIENCE_SECONDS,
+    )
     words = ("exec", "deployment/django-worker-default", "--", "python", "-m", "django", "shell", "-v0", "-c")
-    assert space.kubectl(*words, PERIODIC_TASK).split()[-1] == "customers.count_waiting"
+    # The row is beat's, which writes it when it has started.
+    until(
+        lambda: space.kubectl.run(*words, PERIODIC_TASK),
+        lambda done: done.stdout.split()[-1:] == ["customers.count_waiting"],
+        within=PATIENCE_SECONDS,
+    )
     (beat,) = space.pods("django", "beat")
     until(lambda: space.status_of(beat), lambda found: found["dispatched"], within=PATIENCE_SECONDS)
 
@@ -260,7 +275,7 @@ def test_every_sample_is_among_them() -> None:
 @contextlib.contextmanager
 def _producer(space: Space, cluster: str) -> Iterator[Producer]:
     """The sample's producer, with what `pod.yaml` of the cluster's ConfigMap tells to add to its pod."""
-    asked = yaml.safe_load(space.get(CONFIG_MAP, f"{cluster}-client")["data"]["pod.yaml"])
+    asked = yaml.safe_load(space.wait(CONFIG_MAP, f"{cluster}-client")["data"]["pod.yaml"])
     objects = copy.deepcopy(manifests.sample("producer"))
     pod = objects[0]["spec"]["template"]["spec"]
     (container,), (wanted,) = pod["containers"], asked["containers"]

@@ -125,7 +125,8 @@ def test_handing_a_group_over_changes_no_number(space: Space) -> None:
     until(lambda: replicas(space), lambda found: found == 1, within=PATIENCE_SECONDS)
     # The Deployment's controller tells of a number when it has acted on it.
     found = until(lambda: {step[1] for step in steps(space)}, lambda found: 1 in found, within=PATIENCE_SECONDS)
-    assert found == {2, 3, 4, 1}
+    # The fourth may be taken back before the Deployment's controller has looked.
+    assert found | {4} == {2, 3, 4, 1}
 
 
 def _overruled(space: Space) -> str:

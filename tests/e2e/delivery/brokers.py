@@ -16,6 +16,7 @@ from celery_operator.kube.objects import POD, SECRET, STATEFUL_SET, Manifest
 from tests.e2e import manifests
 from tests.e2e.delivery.forward import forwarded
 from tests.e2e.space import Space
+from tests.e2e.until import insist
 
 SECRET_NAME: Final = "broker"
 """The Secret whose key `url` the workers use; the producer has an account of its own."""
@@ -25,6 +26,14 @@ FIRST, NEXT = ACCOUNTS
 _ALL_RIGHTS: Final = ("~*", "&*", "+@all")
 START_SECONDS: Final = 300.0
 _ANSWER_SECONDS: Final = 60.0
+_OPEN_SECONDS: Final = 90.0
+"""For how long a broker whose pod is Ready may refuse: RabbitMQ's is so by its port for clients, not by its API's."""
+_REFUSALS: Final = (
+    AssertionError,
+    httpx.TransportError,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+)
 
 
 class BrokerPod(ABC):
@@ -131,9 +140,13 @@ class RedisPod(BrokerPod):
         ]
 
     def remove_user(self, name: str) -> None:
-        self._command("ACL", "DELUSER", name)  # closes its connections
+        # Closes its connections.
+        insist(lambda: self._command("ACL", "DELUSER", name), *_REFUSALS, within=_OPEN_SECONDS)
 
     def remaining(self) -> int:
+        return insist(self._count, *_REFUSALS, within=_OPEN_SECONDS)
+
+    def _count(self) -> int:
         with self._reached(6379) as port, contextlib.closing(self._client(port)) as client:
             keys = [key for queue in manifests.QUEUES for key in (queue, *(f"{queue}\x06\x16{n}" for n in (3, 6, 9)))]
             return sum(int(client.llen(key)) for key in keys) + int(client.hlen("unacked"))
@@ -179,6 +192,10 @@ class RabbitPod(BrokerPod):
         return str(self._request("GET", f"/api/queues{self.path}/{quote(name, safe='')}")["type"])
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the management API; each request may be repeated."""
+        return insist(lambda: self._ask(method, path, body), *_REFUSALS, within=_OPEN_SECONDS)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         with (
             self._reached(15672) as port,
             httpx.Client(

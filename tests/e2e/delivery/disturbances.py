@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ Disturbance = Callable[[Bench, Load], None]
 BUSY_SECONDS: Final = 120.0
 _END_SECONDS: Final = 300.0
 _MET_SECONDS: Final = 180.0
+_KILLED_TOO: Final = 128 + signal.SIGKILL
 
 
 def wait_busy(bench: Bench, executions: int) -> None:
@@ -158,7 +160,9 @@ def inspecting_producer(visibility_timeout: int) -> Disturbance:
         bench.space.kubectl("exec", "deployment/producer", "--", "python", "-c", code)
         workers = bench.workers
         if isinstance(workers, OperatedWorkers):
-            statuses = workers.statuses()
+            # All of them: a pod whose answer did not come would count nothing.
+            pods = len(workers.pods())
+            statuses = until(workers.statuses, lambda found: len(found) == pods, within=_MET_SECONDS)
             bench.notes["redeliveredWhileRunning"] = sum(one.get("redeliveredWhileRunning") or 0 for one in statuses)
             warned = [said for one in statuses for said in one["warnings"]]
             bench.notes["redeliveryInWarnings"] = any("was delivered again while" in said for said in warned)
@@ -220,8 +224,8 @@ for name in filter(str.isdigit, os.listdir("/proc")):
         pass
 main = next(pid for pid, above in found.items() if above not in found)
 victim = next(pid for pid, above in found.items() if above == main) if sys.argv[1] == "child" else main
+print(json.dumps({"killed": victim}), flush=True)
 os.kill(victim, signal.SIGKILL)
-print(json.dumps({"killed": victim}))
 """
 
 
@@ -230,9 +234,11 @@ def _kill(bench: Bench, load: Load, *, child: bool) -> None:
     victim = _busiest(bench)
     which = "child" if child else "main"
     name = victim["metadata"]["name"]
-    said = bench.space.kubectl("exec", name, "--", "python", "-c", _FIND_AND_KILL, which)
+    done = bench.space.kubectl.run("exec", name, "--", "python", "-c", _FIND_AND_KILL, which)
     bench.cut_at = time.time()
-    assert "killed" in json.loads(said)
+    # A container ends with its main process, and takes with it whoever killed that, before it has ended by itself.
+    assert done.returncode in (0, _KILLED_TOO), done.stderr
+    assert "killed" in json.loads(done.stdout), done.stderr
 
 
 def _busiest(bench: Bench) -> Manifest:

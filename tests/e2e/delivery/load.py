@@ -12,8 +12,13 @@ import httpx
 
 TIMEOUT_SECONDS: Final = 60.0
 """Of one request to the producer."""
-_ATTEMPTS: Final = 5
-"""Of one request that was refused with a 503 before it gives up."""
+AWAY_SECONDS: Final = 60.0
+"""For how long the producer, or the way to it, may refuse one request before whoever asks gives up."""
+_AWAY: Final = (502, 503, 504)
+"""The producer's own 503, and what a proxy on the way to it says."""
+_AGAIN_SECONDS: Final = 1.0
+_SLACK_SECONDS: Final = 300.0
+"""What refused and slow requests may add to the time that a load is sent over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ class Sending:
         self.accepted: dict[str, str] = {}
         """The kinds of the tasks that the broker has, by task id; complete after `finish`."""
         self._requests = requests(load)
-        self._limit = load.over_seconds + TIMEOUT_SECONDS * _ATTEMPTS
+        self._limit = load.over_seconds + _SLACK_SECONDS
         self._http = httpx.Client(base_url=producer_url, timeout=TIMEOUT_SECONDS, trust_env=False)
         self._error: BaseException | None = None
         self._stopped = threading.Event()
@@ -140,15 +145,12 @@ class Sending:
 def accepted(http: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Ask the producer for work until it takes it, and return what it said; raises AssertionError when it does not.
 
-    A 503 is answered as a good client does: a Service leads to nobody for a moment after its pod became Ready.
+    A 503 is answered as a good client does: a Service leads to nobody for some seconds after its pod became Ready.
     """
-    answer = http.post(path, json=body)
-    for _ in range(_ATTEMPTS - 1):
-        if answer.status_code != 503:
-            break
-        time.sleep(1.0)
-        # A task keeps its id, so that a request which was taken after all is told from a second one.
-        answer = http.post(path, json=body)
+    deadline = time.monotonic() + AWAY_SECONDS
+    # A task keeps its id, so that a request which was taken after all is told from a second one.
+    while (answer := http.post(path, json=body)).status_code in _AWAY and time.monotonic() < deadline:
+        time.sleep(_AGAIN_SECONDS)
     assert answer.status_code == 202, f"{path}: {answer.text}"
     said: dict[str, Any] = answer.json()
     return said
