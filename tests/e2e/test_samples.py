@@ -262,9 +262,21 @@ def test_a_sample_comes_up_does_its_work_and_goes(line: Line, release: Release, 
                 result = producer.result(task)
                 assert result.state == "SUCCESS", str(result)
     sample.check(space)
+    # What has just been asked for by the load, too: the kernel drops a SIGTERM that comes before Python has begun.
+    until(lambda: _starting(space, sample.cluster), lambda found: not found, within=START_SECONDS, every=0.5)
     space.delete(CELERY_CLUSTER, sample.cluster)
     until(lambda: _children(space, sample.cluster), lambda left: not left, within=GONE_SECONDS, every=0.5)
     line.remove(sample)
+
+
+def _starting(space: Space, cluster: str) -> list[str]:
+    """Worker pods whose container does not answer yet."""
+    found = []
+    for pod in space.pods(cluster, "worker"):
+        states = (pod.get("status") or {}).get("containerStatuses") or [{}]
+        if not all(state.get("started") for state in states):
+            found.append(pod["metadata"]["name"])
+    return found
 
 
 def test_every_sample_is_among_them() -> None:
